@@ -1,0 +1,47 @@
+"""What a tool answers: facts with their sources, and nothing that is not one."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Fact(BaseModel):
+    """One true sentence in the customer's language and where it comes from.
+
+    `source` names the record: "product:p012", "clause:RET-3", "order:#W2611340", "photo", "voice".
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    source: str
+
+
+class Handoff(BaseModel):
+    """A conversation passed to a person: why, and what that person has to know."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    summary: str
+
+
+class Facts(BaseModel):
+    """A tool's answer.
+
+    `product_ids` are the products shown, in the order in which the customer sees them ("the second one").
+    `reply` is a complete answer where the wording itself is the fact (a quoted clause, a hand-over): the chat model is
+    not asked to write it again. `outcome` "nothing_found" tells that the tool worked and there is nothing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    facts: tuple[Fact, ...]
+    product_ids: tuple[str, ...] = ()
+    reply: str | None = None
+    handoff: Handoff | None = None
+    outcome: Literal["found", "nothing_found"] = "found"
+
+    def as_text(self) -> str:
+        """The facts as the chat model reads them, one a line."""
+        return "\n".join(f"- {fact.text} [{fact.source}]" for fact in self.facts)

@@ -71,8 +71,9 @@ class Variant(Record):
     id: Id
     options: dict[str, str] = Field(default_factory=dict)
     """Like {"color": "blue", "size": "M"}: lower-case names; colour and size filters read these two."""
-    price_cents: Cents
-    stock: Annotated[int, Field(ge=0)] | None = 0
+    price_cents: Cents | None
+    """None means that the price is not known; the key must stand there all the same."""
+    stock: Annotated[int, Field(ge=0)] | None = None
     """Pieces on hand; None means available, with the count unknown."""
 
     @property
@@ -98,14 +99,14 @@ class Product(Record):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
 
     @property
-    def lowest_price_cents(self) -> int:
-        """The cheapest variant's price."""
-        return min(variant.price_cents for variant in self.variants)
+    def lowest_price_cents(self) -> int | None:
+        """The cheapest variant's price; None where no variant's price is known."""
+        return min((variant.price_cents for variant in self.variants if variant.price_cents is not None), default=None)
 
     @property
-    def highest_price_cents(self) -> int:
-        """The dearest variant's price."""
-        return max(variant.price_cents for variant in self.variants)
+    def highest_price_cents(self) -> int | None:
+        """The dearest variant's price; None where no variant's price is known."""
+        return max((variant.price_cents for variant in self.variants if variant.price_cents is not None), default=None)
 
     @property
     def in_stock(self) -> bool:

@@ -32,6 +32,10 @@ class Shop(Protocol):
         """The product with this id, with today's prices and stock."""
         ...
 
+    def option_values(self, name: str) -> frozenset[str]:
+        """Every value that some variant has for the option `name`, like all colours."""
+        ...
+
     def clauses(self, on: date) -> list[Clause]:
         """The clauses in force on that day, by id."""
         ...

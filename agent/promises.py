@@ -1,0 +1,260 @@
+"""The promise check: nothing is told to a customer that the turn's facts do not say.
+
+It reads one sentence at a time and finds the claims in it: numbers, prices, dates and ids; product names; colours, materials and other
+words of the catalogue; rules, with their yes or no; stock; deeds. Every claim must stand in the facts, and, where the sentence
+names a product, in the facts of that product. It knows nothing of models, tools or shops beyond the facts and the words handed to it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tools.kit.facts import Fact
+from tools.kit.phrases import PROMPTS
+from tools.kit.reading import chinese_number, mentions
+from tools.shop.types import LANGUAGES, Language
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_CODE = re.compile(r"#?\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9-]{3,}\b")
+_NAME = re.compile(r"(?<![.!?:\n] )(?<!^)\b[A-Z][\w'’-]+(?: (?:[A-Z][\w'’-]+|\d+\w*))+")
+_LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)、]|[-*•])\s*", re.M)
+_WORD_NUMBERS = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fourteen": 14,
+    "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100,
+}  # fmt: skip
+_ZH_NUMBER = re.compile(r"([一二两三四五六七八九十百千万]+)(?=[天日周个月年元块件折小])")
+
+
+@cache
+def _claims() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((PROMPTS / "claims.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A sentence that was not sent: what it said and which claim no fact supports."""
+
+    sentence: str
+    why: str
+
+
+class PromiseCheck:
+    """Checks the sentences of one reply against the facts of its turn.
+
+    `titles` maps the products that the facts are about, by id, to the names they go by. `catalogue_titles` are all titles of the
+    shop in lower case; `vocabulary` its option and attribute values. `said` is the customer's message: words of the catalogue
+    may be taken up from it, numbers may not.
+    """
+
+    def __init__(
+        self,
+        facts: Sequence[Fact],
+        *,
+        said: str,
+        titles: dict[str, tuple[str, ...]],
+        catalogue_titles: frozenset[str] = frozenset(),
+        vocabulary: frozenset[str] = frozenset(),
+        names: Iterable[str] = (),
+    ) -> None:
+        self._facts = facts
+        self._said = said
+        self._titles = titles
+        self._catalogue_titles = catalogue_titles
+        self._vocabulary = vocabulary
+        self._names = tuple(names)
+        self.checked = 0
+        self.replaced: list[Unsupported] = []
+        self._told: set[Fact] = set()
+
+    def pass_or_replace(self, sentence: str) -> str:
+        """The sentence if every claim in it is supported, else one composed from a fact not told yet, or "" if all are told."""
+        if not sentence.strip():
+            return sentence
+        self.checked += 1
+        why = self.objection(sentence)
+        if why is None:
+            self._told |= {fact for fact in self._facts if _tells(sentence, fact)}
+            return sentence
+        self.replaced.append(Unsupported(sentence.strip(), why))
+        untold = [fact for fact in self._facts if fact not in self._told]
+        named = self._products_in(sentence)
+        chosen = next((fact for fact in untold if not named or fact.source.partition(":")[2] in named), untold[0] if untold else None)
+        if chosen is None:
+            return ""
+        self._told.add(chosen)
+        return chosen.text + ("\n" if sentence.endswith("\n") else " " if sentence.endswith(" ") else "")
+
+    def objection(self, sentence: str) -> str | None:
+        """Which claim of the sentence no fact supports, in words for the trace; None if it may be sent."""
+        plain = _LIST_MARK.sub("", sentence)
+        named = self._products_in(plain)
+        backing = [fact for fact in self._facts if _product_of(fact) in named] if named else list(self._facts)
+        everything = " ".join(fact.text for fact in backing)
+        # A sentence on one product may still use what the turn's other facts (an order, a clause) say.
+        if named:
+            everything += " " + " ".join(fact.text for fact in self._facts if not fact.source.startswith(("product:", "photo:")))
+        lowered = plain.lower()
+        return (
+            self._numbers(plain, everything)
+            or self._foreign_names(plain, everything)
+            or self._catalogue_words(plain, everything)
+            or _deeds(lowered, everything)
+            or _times(lowered, everything)
+            or _rules(lowered, [fact.text.lower() for fact in backing])
+            or _stock(lowered, everything.lower())
+        )
+
+    def _products_in(self, text: str) -> frozenset[str]:
+        return frozenset(product for product, titles in self._titles.items() if any(mentions(text, title) for title in titles))
+
+    def _numbers(self, text: str, everything: str) -> str | None:
+        known = _numbers_in(everything)
+        # "These two": counting what is shown needs no fact of its own.
+        known |= {Decimal(n) for n in range(2, len({fact.source for fact in self._facts}) + 1)}
+        for number in sorted(_numbers_in(text) - known):
+            return f"the number {number} stands in no fact"
+        for code in _CODE.findall(text):
+            if code.lower() not in everything.lower():
+                return f"'{code}' stands in no fact"
+        return None
+
+    def _foreign_names(self, text: str, everything: str) -> str | None:
+        lowered = everything.lower()
+        for title in _titles_in(text, self._catalogue_titles):
+            if title not in lowered and title not in self._said.lower():
+                return f"the product '{title}' stands in no fact"
+        for name in _NAME.findall(text):
+            if name.lower() not in lowered and not any(name.lower() in known.lower() for known in self._names):
+                return f"the name '{name}' stands in no fact"
+        return None
+
+    def _catalogue_words(self, text: str, everything: str) -> str | None:
+        for word in self._vocabulary:
+            if mentions(text, word) and word not in everything.lower() and word not in self._said.lower():
+                return f"'{word}' stands in no fact"
+        return None
+
+
+def _product_of(fact: Fact) -> str:
+    kind, _, record = fact.source.partition(":")
+    return record if kind in ("product", "photo") else ""
+
+
+def _numbers_in(text: str) -> set[Decimal]:
+    found = {Decimal(number.replace(",", "").rstrip(".")) for number in _NUMBER.findall(text)}
+    found |= {Decimal(_WORD_NUMBERS[word]) for word in re.findall(r"[a-z]+", text.lower()) if word in _WORD_NUMBERS}
+    for number in _ZH_NUMBER.findall(text):
+        value = chinese_number(number)
+        if value is not None and value > 1:
+            found.add(Decimal(value))
+    return found
+
+
+def _titles_in(text: str, titles: frozenset[str]) -> set[str]:
+    """Whole catalogue titles that stand in the text: runs of words up to eight, and runs of Chinese characters."""
+    lowered = text.lower()
+    if not titles:
+        return set()
+    words = re.findall(r"[a-z0-9&'’+-]+", lowered)
+    runs = {" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 2, min(i + 9, len(words) + 1))}
+    chinese = {lowered[i:j] for i in range(len(lowered)) for j in range(i + 4, min(i + 25, len(lowered) + 1)) if "\u4e00" <= lowered[i]}
+    return (runs | chinese) & titles
+
+
+def _has(text: str, words: Iterable[str]) -> str | None:
+    return next((word for word in words if (mentions(text, word) if word.replace("%", "").strip().isascii() else word in text)), None)
+
+
+def _languages(table: dict[Language, list[str]]) -> list[str]:
+    return [word for language in LANGUAGES for word in table[language]]
+
+
+def _deeds(lowered: str, everything: str) -> str | None:
+    for pattern in _languages(_claims()["deeds"]):
+        if (found := re.search(pattern, lowered)) and found.group() not in everything.lower():
+            return f"'{found.group()}' promises a deed that no code has done"
+    return None
+
+
+def _times(lowered: str, everything: str) -> str | None:
+    told = everything.lower()
+    for word in _languages(_claims()["times"]):
+        if mentions(lowered, word) and word not in told:
+            return f"'{word}' stands in no fact"
+    return None
+
+
+def _negative(text: str) -> bool:
+    words: dict[Language, list[str]] = _claims()["negations"]
+    return any(re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", text) for word in words["en"]) or any(
+        word in text for word in words["zh"]
+    )
+
+
+def _rules(lowered: str, facts: list[str]) -> str | None:
+    if lowered.rstrip().endswith(("?", "？")):
+        # A question about a return promises nothing.
+        return None
+    table: dict[Language, dict[str, list[str]]] = _claims()["rules"]
+    for rule in table["en"]:
+        words = [*table["en"][rule], *table["zh"][rule]]
+        if not _has(lowered, words):
+            continue
+        clauses = [part for fact in facts for part in re.split(r"[.!?;。！？；]", fact) if _has(part, words)]
+        if not clauses:
+            return f"no fact speaks of '{rule}'"
+        if not any(_negative(clause) == _negative(lowered) for clause in clauses):
+            return f"the facts say the opposite on '{rule}'"
+    return None
+
+
+def _stock(lowered: str, everything: str) -> str | None:
+    table = _claims()
+    gone, there = _languages(table["sold_out"]), _languages(table["in_stock"])
+    if _has(lowered, gone) and not _has(everything, gone):
+        return "no fact says that it is sold out"
+    without_gone = lowered
+    for word in gone:
+        without_gone = without_gone.replace(word, "")
+    if _has(without_gone, there) and not _negative(without_gone):
+        told = everything
+        for word in gone:
+            told = told.replace(word, "")
+        if not _has(told, there):
+            return "no fact says that it is in stock"
+    return None
+
+
+def _tells(sentence: str, fact: Fact) -> bool:
+    """Whether the sentence already tells the fact: it holds the fact's numbers, or half of its words."""
+    numbers = _numbers_in(fact.text)
+    if numbers:
+        return numbers <= _numbers_in(sentence)
+    words = set(re.findall(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", fact.text.lower()))
+    return bool(words) and 2 * len(words & set(re.findall(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", sentence.lower()))) >= len(words)
+
+
+_BOUNDARY = re.compile(r"(?<=[。！？\n])|(?<=[!?])(?=\s)|(?<=\.)(?=\s)(?<!\bNo\.)(?<!\d\.)")
+
+
+class Sentences:
+    """Cuts a stream of text into sentences as soon as each is whole; "$49.90" is not cut."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, text: str) -> list[str]:
+        """The sentences that this piece completes, each with the space that follows it in the next."""
+        *whole, self._rest = _BOUNDARY.split(self._rest + text)
+        return [sentence for sentence in whole if sentence]
+
+    def end(self) -> str:
+        """What is left when the stream is over."""
+        rest, self._rest = self._rest, ""
+        return rest

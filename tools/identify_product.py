@@ -1,0 +1,38 @@
+"""Tell which product a customer's photo shows."""
+
+from tools.kit.facts import Fact, Facts
+from tools.kit.products import product_details, product_fact
+from tools.kit.tool import Runtime, customer_tool
+
+SURE = 0.80
+"""Cosine from which the nearest catalogue picture is called a match; between this and LIKELY we say "looks like"."""
+LIKELY = 0.45
+"""Cosine below which nothing in the catalogue is near enough to be offered as the thing in the photo."""
+CLEAR_LEAD = 0.03
+"""How much nearer the best must be than the second to be named alone."""
+
+
+@customer_tool
+def identify_product(runtime: Runtime) -> Facts:
+    """The customer sent a photo and asks what it is, what it costs or whether it is in stock."""
+    context = runtime.context
+    if context.photo is None:
+        return context.refuse("photo_missing", "photo")
+    hits = [hit for hit in context.catalog.identify(context.photo, 3) if hit.score >= LIKELY]
+    products = [(hit, product) for hit in hits if (product := context.shop.product(hit.id))]
+    if not products:
+        return context.refuse("photo_unknown", "photo")
+    best, product = products[0]
+    alone = len(products) == 1 or best.score - products[1][0].score >= CLEAR_LEAD
+    if best.score >= SURE and alone:
+        title = product.title.in_language(context.language)
+        match = Fact(text=context.phrase("photo_match", title=title), source=f"photo:{product.id}")
+        return Facts(facts=(match, *product_details(context, product, context.said)), product_ids=(product.id,))
+    candidates = [product for _, product in products]
+    return Facts(
+        facts=(
+            Fact(text=context.phrase("photo_candidates"), source="photo"),
+            *(product_fact(context, candidate) for candidate in candidates),
+        ),
+        product_ids=tuple(candidate.id for candidate in candidates),
+    )

@@ -1,0 +1,110 @@
+"""Recommend products: like one the customer saw, or what others bought with it; each with its reason."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tools.catalog.index import Filters
+from tools.kit.facts import Fact, Facts
+from tools.kit.products import product_fact
+from tools.kit.reading import matching_variants, price_limits
+from tools.kit.tool import Runtime, ToolContext, customer_tool
+from tools.search_products import shown_product
+from tools.shop.types import Product, format_money
+
+SHOWN_AT_ONCE = 3
+CANDIDATES = 40
+
+
+@customer_tool
+def recommend_products(
+    runtime: Runtime,
+    kind: Annotated[Literal["similar", "bought_together"], Field(description="like the product, or what goes with it")] = "similar",
+    product: Annotated[str | None, Field(description="number or name of the product it should go with or be like", max_length=100)] = None,
+    cheaper: Annotated[bool, Field(description="only cheaper ones")] = False,
+) -> Facts:
+    """Suggest products like one seen before (similar, cheaper) or what others bought with it."""
+    context = runtime.context
+    start, why = _starting_point(context, product)
+    if start is None:
+        return context.refuse("recommend_what", "catalogue")
+    if kind == "bought_together":
+        found = _bought_together(context, start)
+        if not found:
+            return context.refuse("bought_alone", f"product:{start.id}", title=start.title.in_language(context.language))
+    else:
+        found = _similar(context, start, cheaper=cheaper)
+        if not found:
+            key = "nothing_cheaper" if cheaper else "nothing_similar"
+            return context.refuse(key, f"product:{start.id}", title=start.title.in_language(context.language))
+    facts = [product_fact(context, candidate, because) for candidate, because in found]
+    return Facts(facts=(*why, *facts), product_ids=tuple(candidate.id for candidate, _ in found))
+
+
+def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | None, tuple[Fact, ...]]:
+    """The product to start from: the one in the photo, the one meant, the first shown, the nearest to the words, the last one bought."""
+    if context.photo is not None and (hits := context.catalog.identify(context.photo, 1)):
+        return context.shop.product(hits[0].id), ()
+    if meant := shown_product(context, named):
+        return meant, ()
+    if named and (hits := context.catalog.search(named, context.language, Filters(), 1)):
+        return context.shop.product(hits[0].id), ()
+    if context.shown:
+        return context.shop.product(context.shown[0]), ()
+    for order in context.shop.orders_of(context.customer_id) if context.customer_id else ():
+        if bought := context.shop.product(order.items[0].product_id):
+            title = bought.title.in_language(context.language)
+            return bought, (Fact(text=context.phrase("because_you_bought", title=title), source=f"order:{order.id}"),)
+    return None, ()
+
+
+def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tuple[Product, str]]:
+    low, high = price_limits(context.said)
+    price = start.lowest_price_cents
+    if cheaper and price is not None:
+        high = min(price - 1, high) if high is not None else price - 1
+    filters = Filters(price_min_cents=low, price_max_cents=high, in_stock=True)
+    found = []
+    for hit in context.catalog.like(start.id, filters, CANDIDATES):
+        candidate = context.shop.product(hit.id)
+        # The index may be older than the shop: price and stock are asked of the shop again.
+        if candidate is None or candidate.id == start.id or not candidate.in_stock:
+            continue
+        cost = candidate.lowest_price_cents
+        if high is not None and (cost is None or cost > high):
+            continue
+        if not any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop.info)):
+            continue
+        found.append((candidate, _how_alike(context, start, candidate)))
+        if len(found) == SHOWN_AT_ONCE:
+            break
+    return found
+
+
+def _how_alike(context: ToolContext, start: Product, candidate: Product) -> str:
+    """What the two share, and how much cheaper the candidate is, as far as it is true."""
+    shared = [
+        context.phrase("same_category", category=candidate.category.in_language(context.language))
+    ] if candidate.category == start.category else []  # fmt: skip
+    shared += [
+        f"{context.shop.info.word(name, context.language)}: {value.in_language(context.language)}"
+        for name, value in candidate.attributes.items()
+        if start.attributes.get(name) == value
+    ][:2]
+    before, after = start.lowest_price_cents, candidate.lowest_price_cents
+    if before is not None and after is not None and after < before:
+        shared.append(context.phrase("cheaper_by", difference=format_money(before - after, context.shop.info.currency)))
+    if not shared:
+        return context.phrase("similar_description")
+    return context.phrase("shares", shared=("；" if context.language == "zh" else "; ").join(shared))
+
+
+def _bought_together(context: ToolContext, start: Product) -> list[tuple[Product, str]]:
+    found = []
+    for product_id, times in context.shop.bought_with(start.id, CANDIDATES):
+        candidate = context.shop.product(product_id)
+        if candidate and candidate.in_stock:
+            found.append((candidate, context.phrase("bought_together", count=times)))
+        if len(found) == SHOWN_AT_ONCE:
+            break
+    return found

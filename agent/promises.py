@@ -240,7 +240,7 @@ def _tells(sentence: str, fact: Fact) -> bool:
     return bool(words) and 2 * len(words & set(re.findall(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", sentence.lower()))) >= len(words)
 
 
-_BOUNDARY = re.compile(r"(?<=[。！？\n])|(?<=[!?])(?=\s)|(?<=\.)(?=\s)(?<!\bNo\.)(?<!\d\.)")
+_BOUNDARY = re.compile(r"(?<=[。！？\n])|(?<=[!?])(?=\s)|(?<=\.)(?=\s)(?<!\bNo\.)(?<!^\d\.)(?<!\n\d\.)")
 
 
 class Sentences:

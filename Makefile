@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine: `make chat` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Warnings of indexes that hold only a part of the packages would bury what matters.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help chat test check setup clean
+
+help:
+	@echo "make chat   set everything up and talk to the demo shop"
+	@echo "make test   set everything up and run all tests"
+	@echo "make clean  delete the virtual environment (weights stay in the user's cache folder)"
+
+# Stamps are written last, so an interrupted step is done again; pip's own cache keeps what it had fetched.
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Storehand needs Python 3.11 or newer; set PYTHON=/path/to/python3.11."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch and torchvision as an exact pair before anything else: resolved together with the rest, pip may pick a pair that does not fit.
+$(VENV)/torch: $(VENV)/created
+	@echo "Installing torch (the largest part, a few minutes) …"
+	$(PIP) install "torch==2.14.1" "torchvision==0.29.1"
+	@touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
+	@echo "Installing the other packages …"
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "Installing what the tests need …"
+	$(PIP) install --editable '.[test]'
+	@touch $@
+
+setup: $(VENV)/installed
+	$(BIN)/storehand setup
+
+chat: $(VENV)/installed
+	@$(BIN)/storehand chat --shop demo --customer c001
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff format --check agent tools eval tests
+	$(BIN)/ruff check agent tools eval tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/storehand setup
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV)

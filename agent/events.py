@@ -1,0 +1,92 @@
+"""What a front end can be told while a customer's message is answered, in the order in which it happens."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.kit.facts import Fact, Handoff
+from tools.shop.types import Language
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Heard(_Event):
+    """A voice message was understood as this text."""
+
+    kind: Literal["heard"] = "heard"
+    text: str
+
+
+class ToolStarted(_Event):
+    """A tool begins to work."""
+
+    kind: Literal["tool_started"] = "tool_started"
+    tool: str
+
+
+class Step(_Event):
+    """A tool has answered."""
+
+    kind: Literal["step"] = "step"
+    tool: str
+    arguments: dict[str, Any]
+    facts: tuple[Fact, ...]
+
+
+class Said(_Event):
+    """A checked piece of the reply; the pieces of a turn joined are the reply."""
+
+    kind: Literal["said"] = "said"
+    text: str
+
+
+class Promises(BaseModel):
+    """How many sentences were held against the facts, and how many of them were replaced."""
+
+    checked: int = 0
+    replaced: int = 0
+
+
+class Tokens(BaseModel):
+    """Tokens of all model calls of a turn; `cached` is the part of `prompt` that needed no evaluation."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
+class Seconds(BaseModel):
+    """Where a turn's time went; `first_token` counts from the message to the first words that the customer can read."""
+
+    intake: float = 0.0
+    decide: float = 0.0
+    act: float = 0.0
+    first_token: float = 0.0
+    total: float = 0.0
+
+
+class Turn(_Event):
+    """One customer message and its answer, whole: what `storehand chat --json` prints."""
+
+    kind: Literal["turn"] = "turn"
+    said: str
+    language: Language
+    steps: tuple[Step, ...] = ()
+    reply: str
+    promises: Promises = Promises()
+    quote: None = None
+    handoff: Handoff | None = None
+    model_calls: int = 0
+    tokens: Tokens = Tokens()
+    seconds: Seconds = Seconds()
+    why: tuple[str, ...] = ()
+    """The decision trace: what was seen, allowed, chosen and replaced, one line each."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The turn as one JSON line holds it."""
+        return self.model_dump(mode="json", exclude={"kind": True, "why": True, "steps": {"__all__": {"kind"}}})
+
+
+Event = Heard | ToolStarted | Step | Said | Turn

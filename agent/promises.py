@@ -27,7 +27,12 @@ _WORD_NUMBERS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fourteen": 14,
     "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100,
 }  # fmt: skip
-_ZH_NUMBER = re.compile(r"([一二两三四五六七八九十百千万]+)(?=[天日周个月年元块件折小])")
+_COUNT = re.compile(
+    r"\b(?:two|three|four|five)\b(?!\s+(?:business |working |full )?(?:days?|weeks?|hours?|months?|years?|times|dollars?|percent|hundred))"
+    r"|[两二三四五2-5]\s?[款件种双条]",
+    re.I,
+)
+_ZH_NUMBER = re.compile(r"([一二两三四五六七八九十百千万]+)(?=[天日周个月年元块件款种双条折小])")
 
 
 @cache
@@ -84,7 +89,7 @@ class PromiseCheck:
         self.replaced.append(Unsupported(sentence.strip(), why))
         untold = [fact for fact in self._facts if fact not in self._told]
         named = self._products_in(sentence)
-        chosen = next((fact for fact in untold if not named or fact.source.partition(":")[2] in named), untold[0] if untold else None)
+        chosen = next((fact for fact in untold if not named or _product_of(fact) in named), None)
         if chosen is None:
             return ""
         self._told.add(chosen)
@@ -98,7 +103,9 @@ class PromiseCheck:
         everything = " ".join(fact.text for fact in backing)
         # A sentence on one product may still use what the turn's other facts (an order, a clause) say.
         if named:
-            everything += " " + " ".join(fact.text for fact in self._facts if not fact.source.startswith(("product:", "photo:")))
+            everything += " " + " ".join(
+                fact.text for fact in self._facts if not fact.source.startswith(("product:", "photo:"))
+            )
         lowered = plain.lower()
         return (
             self._numbers(plain, everything)
@@ -114,10 +121,10 @@ class PromiseCheck:
         return frozenset(product for product, titles in self._titles.items() if any(mentions(text, title) for title in titles))
 
     def _numbers(self, text: str, everything: str) -> str | None:
-        known = _numbers_in(everything)
         # "These two": counting what is shown needs no fact of its own.
-        known |= {Decimal(n) for n in range(2, len({fact.source for fact in self._facts}) + 1)}
-        for number in sorted(_numbers_in(text) - known):
+        shown = len({fact.source for fact in self._facts})
+        counted = _COUNT.sub(lambda found: "" if max(_numbers_in(found.group()), default=99) <= shown else found.group(), text)
+        for number in sorted(_numbers_in(counted) - _numbers_in(everything)):
             return f"the number {number} stands in no fact"
         for code in _CODE.findall(text):
             if code.lower() not in everything.lower():
@@ -163,12 +170,16 @@ def _titles_in(text: str, titles: frozenset[str]) -> set[str]:
         return set()
     words = re.findall(r"[a-z0-9&'’+-]+", lowered)
     runs = {" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 2, min(i + 9, len(words) + 1))}
-    chinese = {lowered[i:j] for i in range(len(lowered)) for j in range(i + 4, min(i + 25, len(lowered) + 1)) if "\u4e00" <= lowered[i]}
+    chinese = {
+        lowered[i:j] for i in range(len(lowered)) for j in range(i + 4, min(i + 25, len(lowered) + 1)) if lowered[i] >= "\u4e00"
+    }
     return (runs | chinese) & titles
 
 
 def _has(text: str, words: Iterable[str]) -> str | None:
-    return next((word for word in words if (mentions(text, word) if word.replace("%", "").strip().isascii() else word in text)), None)
+    return next(
+        (word for word in words if (mentions(text, word) if word.replace("%", "").strip().isascii() else word in text)), None
+    )
 
 
 def _languages(table: dict[Language, list[str]]) -> list[str]:

@@ -98,8 +98,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then variables, then storehand.toml."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
@@ -113,6 +113,8 @@ def load_settings(**overrides: Any) -> Settings:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc']))} = {problem['input']!r}: {problem['msg']}" for problem in error.errors()
         )
-        raise BadSettings(f"{problems}. Mend it in '{SETTINGS_FILE}' or the STOREHAND_ variable; see the README's settings.") from error
+        raise BadSettings(
+            f"{problems}. Mend it in '{SETTINGS_FILE}' or the STOREHAND_ variable; see the README's settings."
+        ) from error
     except ValueError as error:
         raise BadSettings(f"'{SETTINGS_FILE}' is not valid TOML: {error}") from error

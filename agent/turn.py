@@ -22,6 +22,8 @@ from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
+from tools.catalog.catalog import Catalog
+from tools.transcribe_speech import Transcriber, transcribe_speech
 
 from agent.events import Event, Heard, Promises, Said, Seconds, Step, Tokens, ToolStarted, Turn
 from agent.examples import ExampleBank, Near, votes
@@ -31,7 +33,6 @@ from agent.prompts import fill, static_prefix
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
 from tools.answer_from_policy import answer_from_policy
-from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
 from tools.kit.clock import Clock
@@ -44,7 +45,6 @@ from tools.search_products import search_products
 from tools.shop.shop import Shop
 from tools.shop.types import Language
 from tools.track_order import track_order
-from tools.transcribe_speech import Transcriber, transcribe_speech
 
 TOOLS: tuple[BaseTool, ...] = (
     search_products,
@@ -161,7 +161,9 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
 
     def _wishes(self, turn: TurnContext) -> list[str]:
         """The message, or its sentences where they clearly ask for different tools ("Where is 1042? And do you sell tents?")."""
-        sentences = [part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3]
+        sentences = [
+            part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3
+        ]
         if not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
             return [turn.said]
         wishes: dict[str, str] = {}
@@ -184,7 +186,9 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         near = self._near(turn, wish)
         shares = votes(near)
         allowed = _allowed(shares, has_photo=turn.photo is not None)
-        turn.meter.why.append("nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3]))
+        turn.meter.why.append(
+            "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
+        )
         turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
         if allowed == [REPLY]:
             return AIMessage(self._talk(turn, near))
@@ -296,7 +300,9 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
 
 
 def _call(tool: str, **arguments: Any) -> AIMessage:
-    return AIMessage("", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}])
+    return AIMessage(
+        "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
+    )
 
 
 def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
@@ -359,8 +365,8 @@ class Agent:
     def answer(self, session: Session, message: Message) -> Iterator[Event]:
         """Answer one message; the last event is the whole turn.
 
-        A message that cannot be used, or a model that fails, gets a polite sentence as its reply: the conversation goes on. Operator errors other
-        than ModelFailed (no index, say) are raised.
+        A message that cannot be used, or a model that fails, gets a polite sentence as its reply: the conversation goes on.
+        Operator errors other than ModelFailed (no index, say) are raised.
         """
         meter = Meter()
         config: Any = {"configurable": {"thread_id": session.conversation_id}}
@@ -373,7 +379,7 @@ class Agent:
             photo = open_photo(message.photo) if message.photo is not None else None
             said = clean_text(message.text) if message.text or (photo is None and message.voice is None) else ""
             if message.voice is not None:
-                for event in self._listen(message.voice, language, steps):
+                for event in self._listen(message.voice, steps):
                     yield event
                     if isinstance(event, Heard):
                         said = f"{said} {event.text}".strip()
@@ -411,7 +417,7 @@ class Agent:
             why=tuple(meter.why),
         )
 
-    def _listen(self, recording: bytes, language: Language, steps: list[Step]) -> Iterator[Event]:
+    def _listen(self, recording: bytes, steps: list[Step]) -> Iterator[Event]:
         """Turn the recording into text; raises UnreadableVoice where no word is heard."""
         yield ToolStarted(tool="transcribe_speech")
         facts = transcribe_speech(self._transcriber(), recording)
@@ -422,7 +428,9 @@ class Agent:
             raise CustomerError("voice_empty")
         yield Heard(text=clean_text(facts.facts[0].text))
 
-    def _context(self, session: Session, said: str, photo: Image | None, language: Language, past: Past, meter: Meter) -> TurnContext:
+    def _context(
+        self, session: Session, said: str, photo: Image | None, language: Language, past: Past, meter: Meter
+    ) -> TurnContext:
         return TurnContext(
             shop=self._shop,
             catalog=self._catalog,
@@ -452,7 +460,10 @@ def _words_of(shop: Shop) -> Words:
         titles |= {title.lower() for title in product.title.all()}
         values |= {value for variant in product.variants for value in variant.options.values()}
         values |= {text for value in product.attributes.values() for text in value.all()}
-    spoken = {text.lower() for value in values for text in (value, *(shop.info.words[value.lower()].all() if value.lower() in shop.info.words else ()))}
+    translated = {text for value in values if (word := shop.info.words.get(value.lower())) for text in word.all()}
+    spoken = {text.lower() for text in values | translated}
     # Sizes and other short codes are held by the number check, long attribute texts by nobody word for word.
-    vocabulary = frozenset(word for word in spoken if 1 < len(word) <= 20 and not any(character.isdigit() for character in word))
+    vocabulary = frozenset(
+        word for word in spoken if 1 < len(word) <= 20 and not any(character.isdigit() for character in word)
+    )
     return Words(titles=frozenset(titles), vocabulary=vocabulary, names=shop.info.name.all())

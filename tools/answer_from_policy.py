@@ -34,11 +34,14 @@ def answer_from_policy(
     clauses = [in_force[hit.id] for hit in hits]
     first = _exception_first(clauses, asked)
     quoted = [first]
-    if clauses[0] is first and len(hits) > 1 and (hits[0].cosine or 0) - (hits[1].cosine or 0) < ALSO_QUOTED and clauses[1].topic == first.topic:
+    if (
+        clauses[0] is first
+        and len(hits) > 1
+        and (hits[0].cosine or 0) - (hits[1].cosine or 0) < ALSO_QUOTED
+        and clauses[1].topic == first.topic
+    ):
         quoted.append(clauses[1])
-    facts = tuple(
-        Fact(text=clause.text.in_language(context.language), source=f"clause:{clause.id}") for clause in quoted
-    )
+    facts = tuple(Fact(text=clause.text.in_language(context.language), source=f"clause:{clause.id}") for clause in quoted)
     brackets = "（{}）" if context.language == "zh" else " ({})"
     reply = "\n".join(f"{fact.text}{brackets.format(clause.id)}" for fact, clause in zip(facts, quoted, strict=True))
     return Facts(facts=facts, reply=reply)
@@ -68,13 +71,17 @@ def _exception_first(clauses: list[Clause], asked: str) -> Clause:
 
 def _names_more(exception: Clause, rule: Clause, asked: str) -> bool:
     """Whether the question uses words of the exception that the rule does not have."""
+
     def words(clause: Clause) -> set[str]:
         return _words(" ".join((*clause.title.all(), *clause.text.all(), *clause.questions)))
 
     return bool(_words(asked) & (words(exception) - words(rule)) - _COMMON)
 
 
-_COMMON = frozenset("a an and any are as at be but by can could do does for from have how i if in is it me my not of on or our so some that the their them they this to was we were what when where which who why will with would you your".split())  # fmt: skip
+_COMMON = frozenset(
+    "and any are but can could does for from have how its just not our some that the their them they this was were what when "
+    "where which who why will with would you your".split()
+)
 
 
 def _words(text: str) -> set[str]:

@@ -17,10 +17,14 @@ def hand_to_human(
     context = runtime.context
     customer = context.shop.customer(context.customer_id) if context.customer_id else None
     lines = [
-        context.phrase("handoff_customer", customer=f"{customer.name} ({customer.id})" if customer else context.phrase("handoff_visitor")),
+        context.phrase(
+            "handoff_customer", customer=f"{customer.name} ({customer.id})" if customer else context.phrase("handoff_visitor")
+        ),
         context.phrase("handoff_said", said=" / ".join((*context.earlier[-5:], context.said))),
     ]
-    titles = [product.title.in_language(context.language) for shown in context.shown if (product := context.shop.product(shown))]
+    titles = [
+        product.title.in_language(context.language) for shown in context.shown if (product := context.shop.product(shown))
+    ]
     if titles:
         lines.append(context.phrase("handoff_shown", titles="; ".join(titles)))
     reply = context.phrase("handing_over")

@@ -19,8 +19,12 @@ CANDIDATES = 40
 @customer_tool
 def recommend_products(
     runtime: Runtime,
-    kind: Annotated[Literal["similar", "bought_together"], Field(description="like the product, or what goes with it")] = "similar",
-    product: Annotated[str | None, Field(description="number or name of the product it should go with or be like", max_length=100)] = None,
+    kind: Annotated[
+        Literal["similar", "bought_together"], Field(description="like the product, or what goes with it")
+    ] = "similar",
+    product: Annotated[
+        str | None, Field(description="number or name of the product it should go with or be like", max_length=100)
+    ] = None,
     cheaper: Annotated[bool, Field(description="only cheaper ones")] = False,
 ) -> Facts:
     """Suggest products like one seen before (similar, cheaper) or what others bought with it."""

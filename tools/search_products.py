@@ -35,7 +35,12 @@ def shown_product(context: ToolContext, named: str | None = None) -> Product | N
     The customer's own words win over `named`, what the chat model took them for.
     """
     position = shown_position(context.said, len(context.shown))
-    if position is None and named and named.strip().lstrip("#").isdigit() and 1 <= int(named.strip().lstrip("#")) <= len(context.shown):
+    if (
+        position is None
+        and named
+        and named.strip().lstrip("#").isdigit()
+        and 1 <= int(named.strip().lstrip("#")) <= len(context.shown)
+    ):
         position = int(named.strip().lstrip("#"))
     if position is not None and context.shown:
         return context.shop.product(context.shown[position - 1])

@@ -41,7 +41,7 @@ def track_order(
     return Facts(facts=(*_describe(context, first), *(_summary(context, other) for other in others)))
 
 
-def _named_order(said: str, argument: str | None, orders: list[Order]) -> "Order | None | str":
+def _named_order(said: str, argument: str | None, orders: list[Order]) -> Order | str | None:
     """The order that the customer names, "unknown" if it is none of theirs, None if none is named.
 
     A number counts only if the customer wrote it: a chat model may make one up.
@@ -90,7 +90,10 @@ def _describe(context: ToolContext, order: Order) -> list[Fact]:
         elif parcel.expected_at:
             late = parcel.expected_at < context.clock()
             facts.append(
-                Fact(text=context.phrase("late_since" if late else "expected_on", day=_day(context, parcel.expected_at)), source=source)
+                Fact(
+                    text=context.phrase("late_since" if late else "expected_on", day=_day(context, parcel.expected_at)),
+                    source=source,
+                )
             )
         if parcel.tracking_number:
             facts.append(

@@ -1,19 +1,19 @@
 """What can go wrong, and who has to read it.
 
-    StorehandError
-    ├── OperatorError        the person who runs Storehand: what happened, the value, the next step
-    │   ├── ShopMissing
-    │   ├── ImportFailed
-    │   ├── IndexMissing
-    │   ├── EncoderMismatch
-    │   ├── WeightsUnavailable
-    │   ├── BadSettings
-    │   └── ModelFailed      a chat model that does not answer, or answers garbage
-    ├── Refused              the chat model: why a tool did not do it and what to offer instead
-    └── CustomerError        the customer: one polite sentence, by its key in prompts/phrases.*.yaml
-        ├── UnreadableText
-        ├── UnreadablePhoto
-        └── UnreadableVoice
+StorehandError
+├── OperatorError        the person who runs Storehand: what happened, the value, the next step
+│   ├── ShopMissing
+│   ├── ImportFailed
+│   ├── IndexMissing
+│   ├── EncoderMismatch
+│   ├── WeightsUnavailable
+│   ├── BadSettings
+│   └── ModelFailed      a chat model that does not answer, or answers garbage
+├── Refused              the chat model: why a tool did not do it and what to offer instead
+└── CustomerError        the customer: one polite sentence, by its key in prompts/phrases.*.yaml
+    ├── UnreadableText
+    ├── UnreadablePhoto
+    └── UnreadableVoice
 """
 
 

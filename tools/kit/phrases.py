@@ -32,4 +32,6 @@ def phrase(key: str, language: Language, /, **values: object) -> str:
     try:
         return Template(_phrases(language)[key]).substitute({name: str(value) for name, value in values.items()}).strip()
     except (KeyError, ValueError) as error:
-        raise BadSettings(f"prompts/phrases.{language}.yaml: sentence '{key}': {error!r}; add it or mend its blanks.") from error
+        raise BadSettings(
+            f"prompts/phrases.{language}.yaml: sentence '{key}': {error!r}; add it or mend its blanks."
+        ) from error

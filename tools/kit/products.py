@@ -55,10 +55,7 @@ def product_details(context: ToolContext, product: Product, asked: str) -> list[
     facts = []
     if named != product.variants:
         buyable = tuple(variant for variant in named if variant.in_stock)
-        if not named:
-            key = "variant_not_made"
-        else:
-            key = "variant_in_stock" if buyable else "variant_sold_out"
+        key = "variant_in_stock" if buyable else "variant_sold_out" if named else "variant_not_made"
         facts.append(
             Fact(
                 text=context.phrase(
@@ -74,10 +71,14 @@ def product_details(context: ToolContext, product: Product, asked: str) -> list[
             facts.append(Fact(text=context.phrase("pieces_left", count=buyable[0].stock), source=source))
     facts.append(product_fact(context, product))
     in_stock = sum(variant.in_stock for variant in product.variants)
-    facts.append(Fact(text=context.phrase("variant_count", title=title, count=len(product.variants), in_stock=in_stock), source=source))
+    facts.append(
+        Fact(text=context.phrase("variant_count", title=title, count=len(product.variants), in_stock=in_stock), source=source)
+    )
     colon = "：" if context.language == "zh" else ": "
     facts += [
-        Fact(text=f"{context.shop.info.word(name, context.language)}{colon}{value.in_language(context.language)}", source=source)
+        Fact(
+            text=f"{context.shop.info.word(name, context.language)}{colon}{value.in_language(context.language)}", source=source
+        )
         for name, value in product.attributes.items()
     ]
     if product.description:

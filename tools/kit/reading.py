@@ -90,7 +90,7 @@ _BETWEEN = re.compile(
 )
 _AT_MOST = re.compile(
     rf"(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|cheaper than|no more than|not more than|within|budget(?: of| is)?)"
-    rf"\s*(?:about\s*)?[$€£¥]?\s?{_NUMBER}(?!\s*(?:days?|weeks?|hours?|months?|cm|kg|ml|l\b|%))"
+    rf"\s*(?:about\s*)?[$€£¥]?\s?{_NUMBER}(?![\d.]*\d|\s*(?:days?|weeks?|hours?|months?|cm|kg|ml|l\b|%))"
     rf"|(?:不超过|不高于|低于|少于|不到|预算)\s*[$€£¥]?{_NUMBER}"
     rf"|[$€£¥]?{_NUMBER}{_UNIT_ZH}?\s*(?:以下|以内|之内|内的|封顶)"
     rf"|[$€£¥]\s?{_NUMBER}\s*(?:or less|max|tops|or under)",
@@ -164,7 +164,12 @@ def named_values(text: str, values: Iterable[str], info: ShopInfo) -> frozenset[
     return frozenset(
         value
         for value, names in words.items()
-        if any(part.isalpha() and len(part) > 2 and mentions(text, part) for name in names for part in name.split() if part.isascii())
+        if any(
+            part.isalpha() and len(part) > 2 and mentions(text, part)
+            for name in names
+            for part in name.split()
+            if part.isascii()
+        )
         and len(value.split()) > 1
     )
 

@@ -1,0 +1,171 @@
+"""The `storehand` command. Further commands come from packages that announce them under "storehand.commands"."""
+
+import os
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperCommand
+
+from agent.settings import Settings, load_settings
+from tools.kit.errors import OperatorError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="A customer-service agent for online shops.", rich_markup_mode="rich"
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+MOST_BYTES = 21 * 1024 * 1024
+"""Read of a file at most: a little more than any photo or recording that is accepted, so that a huge file is refused, not loaded."""
+
+ShopOption = Annotated[str, typer.Option("--shop", help="Folder of an imported shop, or 'demo'.")]
+
+
+class _InOrder(TyperCommand):
+    """Keeps the order in which options were given: a photo belongs to the message that follows it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta["order"] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_InOrder)
+def chat(
+    ctx: typer.Context,
+    shop: ShopOption = "demo",
+    customer: Annotated[str | None, typer.Option(help="Id of the customer who is signed in.")] = None,
+    say: Annotated[list[str] | None, typer.Option(help="A message; several are one conversation.")] = None,
+    photo: Annotated[
+        list[Path] | None, typer.Option(help="A photo that belongs to the next message.", exists=True, dir_okay=False)
+    ] = None,
+    voice: Annotated[
+        list[Path] | None, typer.Option(help="A recording that belongs to the next message.", exists=True, dir_okay=False)
+    ] = None,
+    conversation: Annotated[str | None, typer.Option(help="Id of a conversation to go on with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a turn.")] = False,
+) -> None:
+    """Talk to a shop's agent in the terminal, or send it messages and read its answers as JSON."""
+    from agent.resources import open_agent
+    from agent.terminal import print_turns, talk
+    from agent.turn import Message
+
+    given = _in_order(ctx.meta["order"], {"say": say or [], "photo": photo or [], "voice": voice or []})
+    scripted = [
+        Message(
+            text=os.fsencode(turn["say"]) if "say" in turn else "",
+            photo=_read(turn["photo"]) if "photo" in turn else None,
+            voice=_read(turn["voice"]) if "voice" in turn else None,
+        )
+        for turn in given
+    ]
+    with open_agent(_settings(), shop, err) as opened:
+        session = opened.session(customer, conversation)
+        if scripted or not sys.stdin.isatty():
+            print_turns(opened.agent, session, scripted or _lines(), out, as_json=as_json)
+        else:
+            talk(opened.agent, session, out)
+
+
+def _in_order(order: list[str | None], values: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The turns: every --say ends one, and so does a second photo or recording before it."""
+    turns: list[dict[str, Any]] = []
+    pending: dict[str, Any] = {}
+    left = {name: iter(given) for name, given in values.items()}
+    for name in order:
+        if name not in left:
+            continue
+        if name in pending:
+            turns.append(pending)
+            pending = {}
+        pending[name] = next(left[name])
+        if name == "say":
+            turns.append(pending)
+            pending = {}
+    return [*turns, pending] if pending else turns
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES)
+
+
+def _lines() -> Iterator[Any]:
+    from agent.turn import Message
+
+    for line in sys.stdin.buffer:
+        if line.strip():
+            yield Message(text=line.rstrip(b"\r\n"))
+
+
+@app.command()
+def setup(shop: ShopOption = "demo") -> None:
+    """Fetch the models' weights, prepare the demo shop and its index. What is there already is left alone."""
+    from agent.resources import open_agent, prepare
+
+    settings = _settings()
+    prepare(settings, err)
+    with open_agent(settings, shop, err):
+        err.print("Ready.")
+
+
+@app.command()
+def weights() -> None:
+    """List the models' weights: what is there, where it came from and why it is trusted."""
+    from agent.weights.store import WeightStore
+
+    settings = _settings()
+    table = Table("model", "for", "licence", "size", "state", "why it is trusted", show_lines=True)
+    for row in WeightStore(settings.cache_dir / "weights", settings.weight_sources).describe():
+        table.add_row(row.name, row.purpose, row.licence, f"{row.bytes / 1e6:,.0f} MB", row.state, row.trust)
+    out.print(table)
+
+
+@app.command("import")
+def import_(
+    source_format: Annotated[str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall or grocery-store.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder to read.", exists=True)],
+    shop: Annotated[Path, typer.Option("--shop", help="Folder that becomes the shop.")],
+) -> None:
+    """Import a shop's products, customers, orders and rules, then index them. Bad rows are reported, the rest is kept."""
+    from agent.resources import import_and_index
+
+    report = import_and_index(_settings(), source_format, source, shop, err)
+    for kind, count in sorted(report.accepted.items()):
+        out.print(f"{count:>8,} {kind}")
+    for rejected in report.rejected[:20]:
+        out.print(f"[yellow]rejected[/] {escape(rejected.where)}: {escape(rejected.reason)}")
+    if len(report.rejected) > 20:
+        out.print(f"… and {len(report.rejected) - 20:,} more; all of them are in '{shop / 'rejected.jsonl'}'.")
+
+
+@app.command()
+def index(shop: ShopOption = "demo") -> None:
+    """Make a shop's index anew, after its products or clauses or an encoder changed."""
+    from agent.resources import reindex
+
+    reindex(_settings(), shop, err)
+
+
+def _settings() -> Settings:
+    return load_settings()
+
+
+def main() -> None:
+    """Run the command; an operator's error is one clear line and exit code 1."""
+    # Read by langgraph when it is first imported: a checkpoint may hold plain data only, never a pickled object.
+    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    for point in entry_points(group="storehand.commands"):
+        app.add_typer(point.load(), name=point.name)
+    try:
+        app()
+    except OperatorError as problem:
+        err.print(f"[red]{type(problem).__name__}:[/] {escape(str(problem))}", soft_wrap=True)
+        sys.exit(1)

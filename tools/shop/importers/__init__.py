@@ -1,0 +1,182 @@
+"""Makes a shop out of somebody's files: one module a format, and `import_shop` over all of them.
+
+To add a format: write a module with `read(source: Path) -> Iterator[Entry]` and name it in FORMATS.
+"""
+
+import dataclasses
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from tools.kit.errors import ImportFailed
+from tools.shop.importers import grocery_store, jsonl, litemall, tau_retail
+from tools.shop.importers.source import Entry, Located, Note, Reader, Rejected
+from tools.shop.sqlite_shop import BadRecord, ShopRecord, ShopWriter
+from tools.shop.types import Basket, Clause, Order, Product, ShopInfo
+
+__all__ = ["FORMATS", "ImportReport", "Note", "Rejected", "import_shop"]
+
+FORMATS: dict[str, Reader] = {
+    "jsonl": jsonl.read,
+    "tau-retail": tau_retail.read,
+    "litemall": litemall.read,
+    "grocery-store": grocery_store.read,
+}
+_LISTED = 1_000
+_PROGRESS_EVERY = 100
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a source.
+
+    `accepted` counts "products", "variants", "customers", "orders", "clauses" and "baskets". `rejected` and `notes` list the
+    first 1,000 each; rejected.jsonl in the shop's folder has all: `{"where", "reason"}` or, for a note, `{"where", "text"}`.
+    """
+
+    accepted: dict[str, int]
+    rejected: tuple[Rejected, ...]
+    rejected_count: int
+    notes: tuple[Note, ...]
+
+
+def import_shop(
+    format: str,
+    source: Path,
+    shop_dir: Path,
+    *,
+    today: date | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Make `shop_dir` hold the shop that `source` describes, in the place of the one it held.
+
+    Bad rows are rejected one by one and listed, good ones kept. Where the source says what day it describes (`as_of`), times
+    of orders and baskets are moved by whole days so that this day is `today`. `progress` is told how many rows were read.
+    Raises ImportFailed, with the old shop left as it was, if nothing can be sold from the source or it cannot be read, or if
+    the folder cannot be written to.
+    """
+    if format not in FORMATS:
+        raise ImportFailed(f"unknown format '{format}'; use one of {', '.join(FORMATS)}.")
+    if not source.is_dir():
+        raise ImportFailed(f"'{source}' is no folder; name the folder that holds the {format} files.")
+    if source.resolve() == shop_dir.resolve():
+        raise ImportFailed(f"'{shop_dir}' is the source itself; name another folder for the shop.")
+    run = _Run(today)
+    try:
+        with ShopWriter(shop_dir) as writer, _replaced(shop_dir / "rejected.jsonl") as listing:
+            for number, entry in enumerate(FORMATS[format](source), start=1):
+                run.take(entry, writer, listing)
+                if progress and number % _PROGRESS_EVERY == 0:
+                    progress(number)
+            run.note_unknown_overrides(listing)
+            if not run.accepted["products"]:
+                first = f"; the first: {run.rejected[0].where}: {run.rejected[0].reason}" if run.rejected else ""
+                raise ImportFailed(
+                    f"no product of '{source}' could be imported, {run.rejected_count} rows were rejected{first};"
+                    f" mend those listed in '{shop_dir / 'rejected.jsonl'}'."
+                )
+        if progress:
+            progress(number)
+    except (OSError, sqlite3.Error) as error:
+        busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+        next_step = "wait until the other import has ended" if busy else "check files and disk"
+        raise ImportFailed(
+            f"'{source}' could not be imported into '{shop_dir}' ({error}), which is as it was; {next_step} and run it again."
+        ) from error
+    return ImportReport(dict(run.accepted), tuple(run.rejected), run.rejected_count, tuple(run.notes))
+
+
+class _Run:
+    """One import: what was accepted, rejected and noted so far."""
+
+    def __init__(self, today: date | None) -> None:
+        self.accepted: Counter[str] = Counter()
+        self.rejected: list[Rejected] = []
+        self.rejected_count = 0
+        self.notes: list[Note] = []
+        self._today = today
+        self._moved_by = timedelta(0)
+        self._clause_ids: set[str] = set()
+        self._overrides: list[tuple[str, str]] = []
+
+    def take(self, entry: Entry, writer: ShopWriter, listing: TextIO) -> None:
+        """Write a record to the shop, or put down why not."""
+        if isinstance(entry, Located):
+            try:
+                record = self._moved(entry.record)
+                writer.add(record, entry.pictures)
+            except BadRecord as error:
+                self._put_down(Rejected(entry.where, str(error)), listing)
+            else:
+                self._count(entry.where, record)
+        else:
+            self._put_down(entry, listing)
+
+    def note_unknown_overrides(self, listing: TextIO) -> None:
+        """Note the clauses that are exceptions to a clause which the shop does not have: they hold all the same."""
+        for where, clause_id in self._overrides:
+            if clause_id not in self._clause_ids:
+                self._put_down(Note(where, f"overrides '{clause_id}', which is no clause of this shop"), listing)
+
+    def _put_down(self, entry: Rejected | Note, listing: TextIO) -> None:
+        listing.write(json.dumps(dataclasses.asdict(entry), ensure_ascii=False) + "\n")
+        if isinstance(entry, Rejected):
+            self.rejected_count += 1
+            if len(self.rejected) < _LISTED:
+                self.rejected.append(entry)
+        elif len(self.notes) < _LISTED:
+            self.notes.append(entry)
+
+    def _count(self, where: str, record: ShopRecord) -> None:
+        if isinstance(record, ShopInfo):
+            return
+        self.accepted[f"{type(record).__name__.lower()}s"] += 1
+        if isinstance(record, Product):
+            self.accepted["variants"] += len(record.variants)
+        if isinstance(record, Clause):
+            self._clause_ids.add(record.id)
+            self._overrides += [(where, other) for other in record.overrides]
+
+    def _moved(self, record: ShopRecord) -> ShopRecord:
+        """The record with its times moved as far as `as_of` is from today."""
+        if isinstance(record, ShopInfo) and record.as_of and self._today:
+            self._moved_by = self._today - record.as_of
+            return record.model_copy(update={"as_of": self._today})
+        if not self._moved_by or not isinstance(record, Order | Basket):
+            return record
+        try:
+            moved = {"placed_at": self._moved_time(record.placed_at)}
+            if isinstance(record, Basket):
+                return record.model_copy(update=moved)
+            parcels = tuple(
+                parcel.model_copy(
+                    update={
+                        name: self._moved_time(getattr(parcel, name)) for name in ("shipped_at", "expected_at", "delivered_at")
+                    }
+                )
+                for parcel in record.fulfilments
+            )
+            return record.model_copy(update={**moved, "fulfilments": parcels})
+        except OverflowError as error:
+            raise BadRecord(f"its times cannot be moved by {self._moved_by.days} days") from error
+
+    def _moved_time(self, time: datetime | None) -> datetime | None:
+        return time + self._moved_by if time else None
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[TextIO]:
+    """A text file that takes the place of `path` when the block ends, well or badly."""
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            yield file
+    finally:
+        os.replace(beside, path)

@@ -1,0 +1,470 @@
+"""A shop in one SQLite file: `DIR/shop.sqlite`, with its pictures below `DIR/pictures/`.
+
+Reading never writes and may happen in any thread, while an import runs too: readers see the old shop until the import
+commits, then the new one. It does not know where the records came from; that is tools/shop/importers/.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import date
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from tools.kit.errors import ShopMissing
+from tools.shop.types import Basket, Clause, Customer, Order, Product, ShopInfo
+
+ShopRecord = ShopInfo | Product | Customer | Order | Clause | Basket
+"""What a shop is written from."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE products (
+        id TEXT PRIMARY KEY, title TEXT NOT NULL, description TEXT, category TEXT NOT NULL, brand TEXT,
+        attributes TEXT NOT NULL, keywords TEXT NOT NULL, pictures TEXT NOT NULL
+    );
+    CREATE TABLE variants (
+        id TEXT PRIMARY KEY, product_id TEXT NOT NULL REFERENCES products, position INTEGER NOT NULL,
+        options TEXT NOT NULL, price_cents INTEGER CHECK (price_cents >= 0), stock INTEGER CHECK (stock >= 0)
+    );
+    CREATE INDEX variants_of_product ON variants (product_id, position);
+    CREATE TABLE customers (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, phone TEXT, language TEXT, address TEXT NOT NULL
+    );
+    CREATE TABLE payment_methods (
+        customer_id TEXT NOT NULL REFERENCES customers, position INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+        brand TEXT, last_four TEXT, balance_cents INTEGER CHECK (balance_cents >= 0), PRIMARY KEY (customer_id, position)
+    );
+    CREATE TABLE orders (
+        id TEXT PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers, placed_at TEXT, status TEXT NOT NULL,
+        currency TEXT NOT NULL, address TEXT NOT NULL
+    );
+    CREATE INDEX orders_of_customer ON orders (customer_id);
+    CREATE TABLE order_items (
+        order_id TEXT NOT NULL REFERENCES orders, position INTEGER NOT NULL, product_id TEXT NOT NULL REFERENCES products,
+        variant_id TEXT NOT NULL REFERENCES variants, title TEXT NOT NULL, options TEXT NOT NULL,
+        quantity INTEGER NOT NULL CHECK (quantity > 0), unit_price_cents INTEGER NOT NULL CHECK (unit_price_cents >= 0),
+        PRIMARY KEY (order_id, position)
+    );
+    CREATE TABLE fulfilments (
+        order_id TEXT NOT NULL REFERENCES orders, position INTEGER NOT NULL, carrier TEXT NOT NULL,
+        tracking_number TEXT NOT NULL, variant_ids TEXT NOT NULL, shipped_at TEXT, expected_at TEXT, delivered_at TEXT,
+        PRIMARY KEY (order_id, position)
+    );
+    CREATE TABLE payments (
+        order_id TEXT NOT NULL REFERENCES orders, position INTEGER NOT NULL, kind TEXT NOT NULL,
+        amount_cents INTEGER NOT NULL CHECK (amount_cents >= 0), payment_method_id TEXT NOT NULL,
+        PRIMARY KEY (order_id, position)
+    );
+    CREATE TABLE clauses (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
+        questions TEXT NOT NULL, overrides TEXT NOT NULL, effective_from TEXT, effective_to TEXT
+    );
+    CREATE TABLE baskets (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, customer_id TEXT, placed_at TEXT);
+    CREATE TABLE basket_items (
+        basket INTEGER NOT NULL REFERENCES baskets, product_id TEXT NOT NULL REFERENCES products,
+        PRIMARY KEY (basket, product_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX baskets_of_product ON basket_items (product_id, basket);
+    """,
+)
+"""Step n takes a database from user_version n to n + 1. Steps are only ever appended."""
+
+# Children before their parents, so that emptying them in this order breaks no reference.
+_TABLES = (
+    *("basket_items", "baskets", "clauses", "payments", "fulfilments", "order_items", "orders"),
+    *("payment_methods", "customers", "variants", "products", "meta"),
+)
+_JSON_COLUMNS = frozenset(
+    (
+        *("title", "description", "category", "attributes", "keywords", "pictures", "options", "address"),
+        *("variant_ids", "text", "questions", "overrides"),
+    )
+)
+_PICTURE_SET = "set-"
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class BadRecord(ValueError):
+    """A record that does not fit into the shop as it is so far; the message says why."""
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether `name` names a file below a folder and cannot lead out of it."""
+    path = PurePosixPath(name)
+    return 0 < len(name) <= 200 and not path.is_absolute() and ".." not in path.parts and not set(name) & set("\\\0:")
+
+
+class SqliteShop:
+    """The `Shop` over a folder that `storehand import` wrote; close it, or use it in a `with`."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open the shop in `folder` for reading, bringing an older database up to date first.
+
+        Raises ShopMissing if there is no shop, none that is whole, or one of a newer Storehand.
+        """
+        file = folder / "shop.sqlite"
+        next_step = f"run 'storehand import FORMAT SOURCE --shop {folder}' first"
+        if not file.is_file():
+            raise ShopMissing(f"no shop in '{folder}'; {next_step}.")
+        try:
+            with ExitStack() as on_failure:
+                connection = on_failure.enter_context(closing(_connect(file)))
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version > len(MIGRATIONS):
+                    raise ShopMissing(f"'{file}' was written by a newer Storehand (version {version}); update Storehand.")
+                if 0 < version < len(MIGRATIONS):
+                    with closing(_connect(file, writable=True)) as writable:
+                        _migrate(writable)
+                if not version or not connection.execute("SELECT 1 FROM meta WHERE key = 'info'").fetchone():
+                    raise ShopMissing(f"the import into '{folder}' was never finished; {next_step}.")
+                on_failure.pop_all()
+        except sqlite3.DatabaseError as error:
+            raise ShopMissing(f"'{file}' cannot be read as a shop ({error}); {next_step}.") from error
+        return cls(folder, connection)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def info(self) -> ShopInfo:
+        """Name, currency and words of the shop."""
+        return ShopInfo.model_validate_json(self._meta("info"))
+
+    @property
+    def version(self) -> str:
+        """A hash of all products, their pictures and all clauses, whatever order they were imported in."""
+        return self._meta("version")
+
+    def products(self) -> Iterator[Product]:
+        """Every product, by id, all as they were at one moment."""
+        # A connection of its own, so that a slow reader neither blocks others nor sees half of a new import.
+        with closing(_connect(self._folder / "shop.sqlite")) as connection:
+            connection.execute("BEGIN")
+            variants = groupby(
+                connection.execute(
+                    "SELECT product_id, id, options, price_cents, stock FROM variants ORDER BY product_id, position"
+                ),
+                key=lambda row: row["product_id"],
+            )
+            for row in connection.execute("SELECT * FROM products ORDER BY id"):
+                # Every product has a variant, so the two cursors move in step.
+                product_id, its_variants = next(variants)
+                assert product_id == row["id"]
+                yield _product(row, list(its_variants))
+
+    def product(self, product_id: str) -> Product | None:
+        """The product with this id, with today's prices and stock."""
+        with self._snapshot() as connection:
+            row = connection.execute("SELECT * FROM products WHERE id = ?", (product_id,)).fetchone()
+            variants = connection.execute(
+                "SELECT product_id, id, options, price_cents, stock FROM variants WHERE product_id = ? ORDER BY position",
+                (product_id,),
+            ).fetchall()
+        return _product(row, variants) if row else None
+
+    def option_values(self, name: str) -> frozenset[str]:
+        """Every value that some variant has for the option `name`, like all colours."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT option.value FROM variants, json_each(variants.options) AS option WHERE option.key = ?",
+                (name,),
+            ).fetchall()
+        return frozenset(value for (value,) in rows)
+
+    def clauses(self, on: date) -> list[Clause]:
+        """The clauses in force on that day, by id."""
+        day = on.isoformat()
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT * FROM clauses WHERE (effective_from IS NULL OR effective_from <= ?)"
+                " AND (effective_to IS NULL OR effective_to >= ?) ORDER BY id",
+                (day, day),
+            ).fetchall()
+        return [Clause.model_validate(_values(row)) for row in rows]
+
+    def customer(self, customer_id: str) -> Customer | None:
+        """The customer with this id."""
+        with self._snapshot() as connection:
+            row = connection.execute("SELECT * FROM customers WHERE id = ?", (customer_id,)).fetchone()
+            methods = connection.execute(
+                "SELECT id, kind, brand, last_four, balance_cents FROM payment_methods WHERE customer_id = ? ORDER BY position",
+                (customer_id,),
+            ).fetchall()
+        if not row:
+            return None
+        return Customer.model_validate({**_values(row), "payment_methods": [dict(method) for method in methods]})
+
+    def orders_of(self, customer_id: str) -> list[Order]:
+        """This customer's orders, newest first; undated ones last, by id."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT * FROM orders WHERE customer_id = ?", (customer_id,)).fetchall()
+            parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
+            for part, table in (("items", "order_items"), ("fulfilments", "fulfilments"), ("payments", "payments")):
+                parts[part] = defaultdict(list)
+                for row in connection.execute(
+                    f"SELECT {table}.* FROM {table} JOIN orders ON orders.id = order_id WHERE customer_id = ?"
+                    " ORDER BY order_id, position",
+                    (customer_id,),
+                ):
+                    parts[part][row["order_id"]].append(_values(row, leave_out=("order_id", "position")))
+        orders = [
+            Order.model_validate({**_values(row), **{part: by_order[row["id"]] for part, by_order in parts.items()}})
+            for row in rows
+        ]
+        return sorted(orders, key=lambda order: (-order.placed_at.timestamp() if order.placed_at else float("inf"), order.id))
+
+    def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
+        """Products found in the same past baskets: (product id, in how many baskets together), most often first."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT other.product_id, COUNT(*) AS together FROM basket_items AS mine"
+                " JOIN basket_items AS other ON other.basket = mine.basket AND other.product_id <> mine.product_id"
+                " WHERE mine.product_id = ? GROUP BY other.product_id ORDER BY together DESC, other.product_id LIMIT ?",
+                (product_id, limit),
+            ).fetchall()
+        return [(other_id, together) for other_id, together in rows]
+
+    def picture(self, name: str) -> Path:
+        """The file of a picture that a product names. Raises FileNotFoundError for any other name."""
+        path = self._folder / "pictures" / self._meta("pictures") / name
+        if not is_picture_name(name) or not path.is_file():
+            raise FileNotFoundError(f"no picture '{name}' in the shop in '{self._folder}'")
+        return path
+
+    def _meta(self, key: str) -> str:
+        with self._lock:
+            (value,) = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(value)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The connection for this thread alone; all queries in it see the shop of one moment."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+
+
+class ShopWriter:
+    """Writes a whole shop in the place of the one that a folder holds; importers only.
+
+    `with ShopWriter(folder) as writer: writer.add(record)…`: the shop info first, and what is referred to before what
+    refers to it. The end of the `with` publishes the new shop at once; an error in it, or the end of the process, leaves the
+    old shop as it was. Raises sqlite3.OperationalError if another import is writing to the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._info: ShopInfo | None = None
+        self._ids: dict[type[ShopRecord], set[str]] = defaultdict(set)
+        self._product_of_variant: dict[str, str] = {}
+        self._digests: list[str] = []
+
+    def __enter__(self) -> Self:
+        # Pictures lie in a folder of their own for each import; which one holds is decided by the commit of the database.
+        self._pictures = self._folder / "pictures" / f"{_PICTURE_SET}{uuid4().hex[:12]}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as on_failure:
+            self._connection = on_failure.enter_context(closing(_connect(self._folder / "shop.sqlite", writable=True)))
+            _migrate(self._connection)
+            self._connection.execute("BEGIN IMMEDIATE")
+            for table in _TABLES:
+                self._connection.execute(f"DELETE FROM {table}")
+            self._pictures.mkdir(parents=True)
+            on_failure.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with closing(self._connection) as connection:
+            try:
+                if error is None:
+                    self._publish()
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                    shutil.rmtree(self._pictures, ignore_errors=True)
+
+    def add(self, record: ShopRecord, pictures: Mapping[str, Path] | None = None) -> None:
+        """Take over one record, and for a product copies of the picture files that its names stand for.
+
+        Raises BadRecord, with nothing of it kept, if the record does not fit.
+        """
+        text = record.model_dump_json()
+        if _ESCAPED_NUL.search(text):
+            raise BadRecord("a text contains a NUL character")
+        self._connection.execute("SAVEPOINT record")
+        try:
+            self._take_over(record, pictures or {})
+        except (BadRecord, OverflowError) as error:
+            self._connection.execute("ROLLBACK TO record")
+            self._connection.execute("RELEASE record")
+            raise error if isinstance(error, BadRecord) else BadRecord("a number is too large") from error
+        self._connection.execute("RELEASE record")
+        if not isinstance(record, ShopInfo):
+            self._ids[type(record)].add(record.id)
+        if isinstance(record, Product | Clause):
+            self._digests.append(_digest(type(record).__name__, text))
+
+    def _take_over(self, record: ShopRecord, pictures: Mapping[str, Path]) -> None:
+        match record:
+            case ShopInfo():
+                self._info = record
+            case Product():
+                self._add_product(record, pictures)
+            case Customer():
+                self._add_customer(record)
+            case Order():
+                self._add_order(record)
+            case Clause():
+                self._insert_new(record)
+            case Basket():
+                self._add_basket(record)
+
+    def _publish(self) -> None:
+        assert self._info, "a shop has its info"
+        self._insert("meta", {"key": "info", "value": self._info.model_dump_json()})
+        self._insert("meta", {"key": "version", "value": _digest(*sorted(self._digests))})
+        self._insert("meta", {"key": "pictures", "value": self._pictures.name})
+        self._connection.execute("COMMIT")
+        for old in self._pictures.parent.glob(f"{_PICTURE_SET}*"):
+            if old.name != self._pictures.name:
+                shutil.rmtree(old, ignore_errors=True)
+        # What was written lies in the write-ahead log; without readers it goes to the file now, with readers later.
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _add_product(self, product: Product, pictures: Mapping[str, Path]) -> None:
+        for name in product.pictures:
+            if not is_picture_name(name):
+                raise BadRecord(f"pictures: '{name}' is no file name below the pictures folder")
+            if name not in pictures:
+                raise BadRecord(f"pictures: there is no file for '{name}'")
+        variant_ids = [variant.id for variant in product.variants]
+        for variant_id in variant_ids:
+            if variant_id in self._product_of_variant or variant_ids.count(variant_id) > 1:
+                raise BadRecord(f"variants: id '{variant_id}' occurs twice")
+        self._insert_new(product, leave_out=("variants",))
+        for position, variant in enumerate(product.variants):
+            self._insert("variants", {"product_id": product.id, "position": position, **variant.model_dump(mode="json")})
+        for name in product.pictures:
+            self._copy_picture(name, pictures[name])
+        self._product_of_variant.update(dict.fromkeys(variant_ids, product.id))
+
+    def _copy_picture(self, name: str, file: Path) -> None:
+        target = self._pictures / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            with target.open("rb") as copied:
+                self._digests.append(_digest("picture", name, hashlib.file_digest(copied, "sha256").hexdigest()))
+
+    def _add_customer(self, customer: Customer) -> None:
+        self._insert_new(customer, leave_out=("payment_methods",))
+        for position, method in enumerate(customer.payment_methods):
+            values = {"customer_id": customer.id, "position": position, **method.model_dump(mode="json")}
+            self._insert("payment_methods", values)
+
+    def _add_order(self, order: Order) -> None:
+        if self._info and order.currency != self._info.currency:
+            raise BadRecord(f"currency: '{order.currency}', but the shop sells in {self._info.currency}")
+        if order.customer_id not in self._ids[Customer]:
+            raise BadRecord(f"customer_id: the shop has no customer '{order.customer_id}'")
+        for item in order.items:
+            if self._product_of_variant.get(item.variant_id) != item.product_id:
+                raise BadRecord(f"items: the shop has no variant '{item.variant_id}' of a product '{item.product_id}'")
+        unordered = {id for fulfilment in order.fulfilments for id in fulfilment.variant_ids}
+        unordered -= {item.variant_id for item in order.items}
+        if unordered:
+            raise BadRecord(f"fulfilments: variant '{min(unordered)}' was not ordered")
+        self._insert_new(order, leave_out=("items", "fulfilments", "payments"))
+        parts = (("order_items", order.items), ("fulfilments", order.fulfilments), ("payments", order.payments))
+        for table, rows in parts:
+            for position, row in enumerate(rows):
+                self._insert(table, {"order_id": order.id, "position": position, **row.model_dump(mode="json")})
+
+    def _add_basket(self, basket: Basket) -> None:
+        if basket.customer_id is not None and basket.customer_id not in self._ids[Customer]:
+            raise BadRecord(f"customer_id: the shop has no customer '{basket.customer_id}'")
+        if unknown := set(basket.product_ids) - self._ids[Product]:
+            raise BadRecord(f"product_ids: the shop has no product '{min(unknown)}'")
+        number = self._insert_new(basket, leave_out=("product_ids",))
+        for product_id in sorted(set(basket.product_ids)):
+            self._insert("basket_items", {"basket": number, "product_id": product_id})
+
+    def _insert_new(self, record: Product | Customer | Order | Clause | Basket, leave_out: Sequence[str] = ()) -> int | None:
+        if record.id in self._ids[type(record)]:
+            raise BadRecord(f"id: '{record.id}' occurs twice; the first one is kept")
+        return self._insert(f"{type(record).__name__.lower()}s", record.model_dump(mode="json", exclude=set(leave_out)))
+
+    def _insert(self, table: str, values: dict[str, Any]) -> int | None:
+        columns, blanks = ", ".join(values), ", ".join("?" * len(values))
+        cells = [
+            json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS and value is not None else value
+            for name, value in values.items()
+        ]
+        return self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({blanks})", cells).lastrowid
+
+
+def _connect(file: Path, *, writable: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode={'rwc' if writable else 'ro'}",
+        uri=True,
+        timeout=5,
+        isolation_level=None,  # transactions begin and end where this module says so
+        check_same_thread=False,  # SqliteShop guards its connection with a lock
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise sqlite3.DatabaseError(f"the database was written by a newer Storehand (version {version})")
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _product(row: sqlite3.Row, variants: Sequence[sqlite3.Row]) -> Product:
+    return Product.model_validate({**_values(row), "variants": [_values(one, leave_out=("product_id",)) for one in variants]})
+
+
+def _values(row: sqlite3.Row, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        name: json.loads(row[name]) if name in _JSON_COLUMNS and row[name] is not None else row[name]
+        for name in row.keys()  # noqa: SIM118 - iterating over a Row gives its values
+        if name not in leave_out
+    }
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

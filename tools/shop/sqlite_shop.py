@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
@@ -356,7 +356,8 @@ class ShopWriter:
         for old in self._pictures.parent.glob(f"{_PICTURE_SET}*"):
             if old.name != self._pictures.name:
                 shutil.rmtree(old, ignore_errors=True)
-        # What was written lies in the write-ahead log; without readers it goes to the file now, with readers later.
+        # What was written lies in the write-ahead log. It goes to the file now, or later if somebody is reading: no waiting.
+        self._connection.execute("PRAGMA busy_timeout = 0")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _add_product(self, product: Product, pictures: Mapping[str, Path]) -> None:
@@ -365,11 +366,11 @@ class ShopWriter:
                 raise BadRecord(f"pictures: '{name}' is no file name below the pictures folder")
             if name not in pictures:
                 raise BadRecord(f"pictures: there is no file for '{name}'")
-        variant_ids = [variant.id for variant in product.variants]
-        for variant_id in variant_ids:
-            if variant_id in self._product_of_variant or variant_ids.count(variant_id) > 1:
-                raise BadRecord(f"variants: id '{variant_id}' occurs twice")
         self._insert_new(product, leave_out=("variants",))
+        variant_ids = Counter(variant.id for variant in product.variants)
+        for variant_id, times in variant_ids.items():
+            if variant_id in self._product_of_variant or times > 1:
+                raise BadRecord(f"variants: id '{variant_id}' occurs twice")
         for position, variant in enumerate(product.variants):
             self._insert("variants", {"product_id": product.id, "position": position, **variant.model_dump(mode="json")})
         for name in product.pictures:
@@ -414,8 +415,10 @@ class ShopWriter:
         if unknown := set(basket.product_ids) - self._ids[Product]:
             raise BadRecord(f"product_ids: the shop has no product '{min(unknown)}'")
         number = self._insert_new(basket, leave_out=("product_ids",))
-        for product_id in sorted(set(basket.product_ids)):
-            self._insert("basket_items", {"basket": number, "product_id": product_id})
+        self._connection.executemany(
+            "INSERT INTO basket_items (basket, product_id) VALUES (?, ?)",
+            [(number, product_id) for product_id in sorted(set(basket.product_ids))],
+        )
 
     def _insert_new(self, record: Product | Customer | Order | Clause | Basket, leave_out: Sequence[str] = ()) -> int | None:
         if record.id in self._ids[type(record)]:

@@ -102,10 +102,11 @@ class WeightStore:
         """
         model = self._model(name)
         folder = self.cache / name
-        if self.present(name):
-            return folder
-        task = None if progress is None else progress.add_task(name, total=model.bytes)
+        task = None
         try:
+            if self.present(name):
+                return folder
+            task = None if progress is None else progress.add_task(name, total=model.bytes)
             folder.mkdir(parents=True, exist_ok=True)
             with self._lock(name, progress, task):
                 for file in model.files:
@@ -185,7 +186,7 @@ class WeightStore:
         path = self.cache / name / "receipt.json"
         try:
             return Receipt.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return Receipt(files={})  # costs one more reading of the files, no trust
 
     def _is_verified(self, name: str, file: WeightFile) -> bool:

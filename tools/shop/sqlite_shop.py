@@ -91,6 +91,8 @@ _JSON_COLUMNS = frozenset(
         *("variant_ids", "text", "questions", "overrides"),
     )
 )
+BUSY_SECONDS = 5.0
+"""How long to wait for another import to end."""
 _PICTURE_SET = "set-"
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -438,7 +440,7 @@ def _connect(file: Path, *, writable: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={'rwc' if writable else 'ro'}",
         uri=True,
-        timeout=5,
+        timeout=BUSY_SECONDS,
         isolation_level=None,  # transactions begin and end where this module says so
         check_same_thread=False,  # SqliteShop guards its connection with a lock
     )

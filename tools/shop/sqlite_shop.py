@@ -285,6 +285,7 @@ class ShopWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._info: ShopInfo | None = None
+        self._published = False
         self._ids: dict[type[ShopRecord], set[str]] = defaultdict(set)
         self._product_of_variant: dict[str, str] = {}
         self._digests: list[str] = []
@@ -309,8 +310,10 @@ class ShopWriter:
                 if error is None:
                     self._publish()
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                if not self._published:
+                    # On a full disk SQLite has rolled back by itself.
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
                     shutil.rmtree(self._pictures, ignore_errors=True)
 
     def add(self, record: ShopRecord, pictures: Mapping[str, Path] | None = None) -> None:
@@ -355,6 +358,7 @@ class ShopWriter:
         self._insert("meta", {"key": "version", "value": _digest(*sorted(self._digests))})
         self._insert("meta", {"key": "pictures", "value": self._pictures.name})
         self._connection.execute("COMMIT")
+        self._published = True
         for old in self._pictures.parent.glob(f"{_PICTURE_SET}*"):
             if old.name != self._pictures.name:
                 shutil.rmtree(old, ignore_errors=True)

@@ -383,3 +383,35 @@ def test_an_import_killed_midway_leaves_the_old_shop_and_can_be_repeated(tmp_pat
     with SqliteShop.open(shop_dir) as shop:
         assert shop.picture("p1.png").read_bytes() == b"new"
     assert len(list((shop_dir / "pictures").iterdir())) == 1
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from tools.kit.errors import ImportFailed
+from tools.shop.importers import import_shop
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    import_shop("jsonl", Path(sys.argv[1]), Path(sys.argv[2]))
+except ImportFailed as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_disk_that_runs_full_gives_one_clear_line_and_leaves_the_old_shop(tmp_path: Path) -> None:
+    shop_dir = tmp_path / "shop"
+    run(source(tmp_path / "old", products=[product("p1")]), shop_dir)
+    new = source(tmp_path / "new", products=[product(f"n{n}", description={"en": "long " * 1_000}) for n in range(200)])
+    failed = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, new, shop_dir],
+        check=False,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert failed.returncode == 1
+    assert "could not be imported" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    assert product_ids(shop_dir) == ["p1"]
+    assert len(list((shop_dir / "pictures").iterdir())) == 1

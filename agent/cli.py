@@ -142,8 +142,10 @@ def import_(
         out.print(f"{count:>8,} {kind}")
     for rejected in report.rejected[:20]:
         out.print(f"[yellow]rejected[/] {escape(rejected.where)}: {escape(rejected.reason)}")
-    if len(report.rejected) > 20:
-        out.print(f"… and {len(report.rejected) - 20:,} more; all of them are in '{shop / 'rejected.jsonl'}'.")
+    for note in report.notes[:10]:
+        out.print(f"[dim]note[/] {escape(note.where)}: {escape(note.text)}")
+    if report.rejected_count > 20 or len(report.notes) > 10:
+        out.print(f"All {report.rejected_count:,} rejected rows and all notes are in '{shop / 'rejected.jsonl'}'.")
 
 
 @app.command()

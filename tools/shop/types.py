@@ -7,8 +7,9 @@ Money is integer minor units (cents, 分) of `currency`; every time carries its 
 
 from datetime import date
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -48,12 +49,19 @@ class LocalText(Record):
         return tuple(text for text in (self.en, self.zh) if text)
 
 
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"'{name}' is no time zone; use a name like Europe/Berlin or Asia/Shanghai")
+    return name
+
+
 class ShopInfo(Record):
     """shop.yaml: what holds for the whole shop."""
 
     name: LocalText
     currency: Currency
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    """Where "today" is decided, like "Asia/Shanghai"."""
     as_of: date | None = None
     """The day the data describes; a demo's order dates are moved by whole days so that this day is today."""
     words: dict[str, LocalText] = Field(default_factory=dict)

@@ -1,0 +1,205 @@
+"""Everything that is loaded once: weights, shop, encoders, index, chat model. Made at start-up, closed at the end."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from agent.examples import ExampleBank
+from agent.session import Session
+from agent.settings import Settings
+from agent.turn import Agent
+from agent.weights.store import WeightStore
+from tools.catalog.catalog import Catalog
+from tools.catalog.e5_pack import convert
+from tools.catalog.photo_encoder import PhotoEncoder, load_efficientnet_lite2, load_open_clip
+from tools.catalog.text_encoder import TextEncoder
+from tools.kit.clock import system_clock
+from tools.kit.errors import OperatorError
+from tools.shop.importers import ImportReport, import_shop
+from tools.shop.sqlite_shop import SqliteShop
+from tools.transcribe_speech import Transcriber, load_transcriber
+
+DEMO = "demo"
+DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A running agent and the shop it works for."""
+
+    agent: Agent
+    shop: SqliteShop
+
+    def session(self, customer_id: str | None, conversation_id: str | None) -> Session:
+        """A new conversation, or an old one to go on with. Raises OperatorError for a customer the shop does not have."""
+        if customer_id is not None and self.shop.customer(customer_id) is None:
+            raise OperatorError(f"no customer '{customer_id}' in this shop; leave --customer out to talk as a visitor.")
+        return Session(conversation_id=conversation_id or uuid4().hex, customer_id=customer_id)
+
+
+@contextmanager
+def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Opened]:
+    """Load what a conversation needs, fetching and preparing what is not there yet."""
+    prepare(settings, console)
+    folder = shop_folder(settings, shop, console)
+    with SqliteShop.open(folder) as opened, ThreadPoolExecutor(1) as background:
+        # The chat model reads its file while the encoders are loaded.
+        model = background.submit(_chat_model, settings)
+        text_encoder = _text_encoder(settings)
+        catalog = Catalog.open(folder, opened, text_encoder, lambda: _photo_encoder(settings))
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(settings.data_dir / "conversations.sqlite", check_same_thread=False)
+        try:
+            # Only plain data may be read back from a checkpoint.
+            saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+            agent = Agent(
+                shop=opened,
+                catalog=catalog,
+                model=model.result(),
+                bank=ExampleBank(text_encoder, settings.cache_dir),
+                transcriber=cache(lambda: _transcriber(settings)),
+                checkpointer=saver,
+                settings=settings.turn,
+                clock=system_clock,
+            )
+            yield Opened(agent, opened)
+        finally:
+            connection.close()
+            catalog.close()
+
+
+def prepare(settings: Settings, console: Console) -> None:
+    """Fetch the weights that the settings name, and convert those that need it."""
+    store = _store(settings)
+    names = [name for name in _weights(settings) if name in store.models]
+    if not all(store.present(name) for name in names):
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console
+        ) as progress:
+            for name in names:
+                store.ensure(name, progress)
+    if settings.encoders.text == "e5-small" and not _e5_folder(settings).exists():
+        with console.status("Unpacking the text encoder …"):
+            convert(store.ensure("e5-small") / "e5-small-q4.bin", _e5_folder(settings))
+
+
+def _weights(settings: Settings) -> list[str]:
+    chat = [settings.model.name] if settings.model.kind == "local_gguf" else []
+    return [*chat, settings.encoders.text, settings.encoders.photo, settings.speech.model]
+
+
+def _store(settings: Settings) -> WeightStore:
+    return WeightStore(settings.cache_dir / "weights", settings.weight_sources)
+
+
+def _e5_folder(settings: Settings) -> Path:
+    return settings.cache_dir / "weights" / "e5-small" / "transformers"
+
+
+def shop_folder(settings: Settings, shop: str, console: Console) -> Path:
+    """The folder of an imported shop; the demo shop is imported on its first day of use, so that its orders are recent."""
+    if shop != DEMO:
+        return Path(shop)
+    folder = settings.data_dir / "shops" / DEMO
+    stamp = folder / "made-from.json"
+    made_from = json.dumps({"source": _fingerprint(DEMO_SOURCE), "day": date.today().isoformat()})  # noqa: DTZ011
+    if not stamp.exists() or stamp.read_text() != made_from:
+        with console.status("Opening the demo shop …"):
+            import_shop("jsonl", DEMO_SOURCE, folder, today=date.today())  # noqa: DTZ011
+        _index(settings, folder, console)
+        stamp.write_text(made_from)
+    return folder
+
+
+def _fingerprint(source: Path) -> str:
+    files = sorted(path for path in source.rglob("*") if path.suffix in (".jsonl", ".yaml", ".webp"))
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
+
+
+def import_and_index(settings: Settings, source_format: str, source: Path, folder: Path, console: Console) -> ImportReport:
+    """Import a shop and make its index, with progress."""
+    with Progress(TextColumn("Reading"), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task("rows", total=None)
+        report = import_shop(source_format, source, folder, progress=lambda rows: progress.update(task, completed=rows))
+    prepare(settings, console)
+    _index(settings, folder, console)
+    return report
+
+
+def reindex(settings: Settings, shop: str, console: Console) -> None:
+    """Make a shop's index anew."""
+    prepare(settings, console)
+    _index(settings, shop_folder(settings, shop, console), console)
+
+
+def _index(settings: Settings, folder: Path, console: Console) -> None:
+    with (
+        SqliteShop.open(folder) as shop,
+        Progress(TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress,
+    ):
+        task = progress.add_task("records", total=None)
+        Catalog.build(
+            folder,
+            shop,
+            _text_encoder(settings),
+            lambda: _photo_encoder(settings),
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _text_encoder(settings: Settings) -> TextEncoder:
+    return TextEncoder(_e5_folder(settings) if settings.encoders.text == "e5-small" else Path(settings.encoders.text))
+
+
+def _photo_encoder(settings: Settings) -> PhotoEncoder:
+    name = settings.encoders.photo
+    if name == "efficientnet-lite2":
+        folder = _store(settings).ensure(name)
+        return load_efficientnet_lite2(next(folder.glob("*.pth")))
+    model, _, pretrained = (name, "", "") if name.startswith("local-dir:") else name.partition("/")
+    return load_open_clip(model, pretrained or None)
+
+
+def _transcriber(settings: Settings) -> Transcriber:
+    store = _store(settings)
+    folder = store.ensure(settings.speech.model) if settings.speech.model in store.models else Path(settings.speech.model)
+    return load_transcriber(folder, settings.speech.threads)
+
+
+def _chat_model(settings: Settings) -> BaseChatModel:
+    chosen = settings.model
+    if chosen.kind == "openai_compatible":
+        from agent.models.openai_compatible import OpenAICompatible
+
+        return OpenAICompatible(
+            base_url=chosen.base_url,
+            model=chosen.name,
+            api_key=chosen.api_key,
+            tool_mode=chosen.tool_mode,
+            timeout_s=chosen.timeout_s,
+        )
+    from agent.models.local_gguf import LocalGGUF, load_engine
+
+    store = _store(settings)
+    file = next(store.ensure(chosen.name).glob("*.gguf")) if chosen.name in store.models else Path(chosen.name)
+    engine = load_engine(
+        file,
+        context_tokens_per_conversation=chosen.context_tokens,
+        conversations=chosen.conversations,
+        threads=chosen.threads,
+    )
+    return LocalGGUF(engine=engine, timeout_s=chosen.timeout_s)

@@ -1,0 +1,134 @@
+"""The labelled sentences in prompts/examples.*.yaml: their form, their spread and that each one adds something."""
+
+import re
+import unicodedata
+from collections import Counter
+from itertools import combinations
+
+import pytest
+from langchain.tools import BaseTool
+from pydantic import BaseModel
+
+from agent.examples import Example, load_examples
+from tools.answer_from_policy import answer_from_policy
+from tools.hand_to_human import hand_to_human
+from tools.identify_product import identify_product
+from tools.recommend_products import recommend_products
+from tools.search_products import search_products
+from tools.shop.types import LANGUAGES, Language
+from tools.track_order import track_order
+
+TOOLS: dict[str, BaseTool] = {
+    tool.name: tool
+    for tool in (search_products, identify_product, recommend_products, answer_from_policy, track_order, hand_to_human)
+}
+LEAST = {
+    "search_products": 90,
+    "recommend_products": 50,
+    "answer_from_policy": 105,
+    "track_order": 55,
+    "hand_to_human": 50,
+    "identify_product": 20,
+    "reply": 45,
+}
+WISHES_TO_ACT = {"return", "exchange", "cancel", "change_order", "change_address", "refund"}
+TOO_ALIKE = 0.75
+"""Share of character pairs in common from which two sentences are one sentence with a word exchanged."""
+
+both_languages = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def bare(sentence: str) -> str:
+    """Letters and figures only, in one case, every number the same: what is left when spelling and slots are set aside."""
+    folded = re.sub(r"\d+", "0", unicodedata.normalize("NFKC", sentence).casefold())
+    # A message of marks alone is a sentence too, and has nothing else to be told apart by.
+    return "".join(letter for letter in folded if letter.isalnum()) or sentence
+
+
+def pairs(sentence: str) -> set[str]:
+    """The sentence's neighbouring characters."""
+    text = bare(sentence)
+    return {text[at : at + 2] for at in range(max(1, len(text) - 1))}
+
+
+@both_languages
+def test_every_tool_has_enough_examples(language: Language) -> None:
+    counts = Counter(example.tool for example in load_examples(language))
+    assert set(counts) == set(LEAST)
+    assert {tool: count for tool, count in counts.items() if count < LEAST[tool]} == {}
+
+
+@both_languages
+def test_arguments_are_those_the_tool_takes(language: Language) -> None:
+    for example in load_examples(language):
+        if example.tool == "reply":
+            assert example.arguments == {}, example.say
+        else:
+            tool = TOOLS[example.tool]
+            assert set(example.arguments) <= set(tool.args), example.say
+            schema = tool.tool_call_schema
+            assert isinstance(schema, type)
+            assert issubclass(schema, BaseModel)
+            schema.model_validate(example.arguments, strict=True)
+
+
+@both_languages
+def test_no_sentence_is_empty_or_padded(language: Language) -> None:
+    assert [example.say for example in load_examples(language) if not example.say or example.say != example.say.strip()] == []
+
+
+@both_languages
+def test_no_sentence_stands_twice_or_differs_by_a_slot_only(language: Language) -> None:
+    sentences = [(example.say, pairs(example.say)) for example in load_examples(language)]
+    alike = [
+        (one, other)
+        for (one, its_pairs), (other, other_pairs) in combinations(sentences, 2)
+        if bare(one) == bare(other) or len(its_pairs & other_pairs) > TOO_ALIKE * len(its_pairs | other_pairs)
+    ]
+    assert alike == []
+
+
+@both_languages
+def test_wishes_are_marked_where_they_belong(language: Language) -> None:
+    wishes = [example for example in load_examples(language) if example.wish]
+    assert {example.wish for example in wishes if example.tool == "hand_to_human"} == WISHES_TO_ACT
+    assert {example.wish for example in wishes if example.tool == "answer_from_policy"} == {"size"}
+    assert {example.tool for example in wishes} == {"hand_to_human", "answer_from_policy"}
+    assert sum(example.tool == "hand_to_human" for example in wishes) >= 30
+
+
+@both_languages
+def test_a_picture_is_identified_and_only_a_picture_is(language: Language) -> None:
+    examples = load_examples(language)
+    assert all(example.photo for example in examples if example.tool == "identify_product")
+    # A picture of damage is not a search: the bank has to show that too.
+    assert {example.tool for example in examples if example.photo} == {"identify_product", "hand_to_human"}
+
+
+@both_languages
+def test_every_reply_says_which_small_talk_it_is(language: Language) -> None:
+    def says_talk(example: Example) -> bool:
+        return example.talk is not None
+
+    assert all(says_talk(example) == (example.tool == "reply") for example in load_examples(language))
+
+
+@both_languages
+def test_numbers_of_shown_products_lean_on_an_earlier_turn(language: Language) -> None:
+    for example in load_examples(language):
+        if str(example.arguments.get("product", "")).isdigit():
+            assert example.before == "shown", example.say
+
+
+@both_languages
+def test_order_numbers_are_those_the_customer_wrote(language: Language) -> None:
+    for example in load_examples(language):
+        if order := example.arguments.get("order"):
+            assert order in example.say
+
+
+def test_the_languages_are_written_and_not_translated_into_one_another() -> None:
+    english, chinese = ({example.say for example in load_examples(language)} for language in LANGUAGES)
+    assert not english & chinese
+    assert sum(bool(re.search(r"[一-鿿]", say)) for say in chinese) > 0.98 * len(chinese)
+    assert not any(re.search(r"[一-鿿]", say) for say in english)

@@ -6,11 +6,12 @@ Read-only: nothing that a chat model can reach writes to a shop.
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tools.shop.types import Clause, Customer, Order, Product, ShopInfo
 
 
+@runtime_checkable
 class Shop(Protocol):
     """Products, customers, orders and policy of one shop."""
 

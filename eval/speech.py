@@ -31,7 +31,7 @@ _SMALL = {
 }
 _HAN_DIGITS = {**{digit: value for value, digit in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2}
 _HAN_UNITS = {"亿": 10**8, "万": 10**4, "千": 1000, "百": 100, "十": 10}
-_HAN_NUMBER = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_UNITS])}]+")
+_HAN_NUMBER = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_UNITS])}0-9]+")
 
 
 def word_error_rate(references: Sequence[str], transcripts: Sequence[str]) -> float:
@@ -93,7 +93,7 @@ def _one_form(text: str) -> list[str]:
     text = re.sub(r"[A-Z]{2,}(?![a-z])", lambda match: " ".join(match[0]), text).lower()
     text = re.sub(r"(?<=\d),(?=\d{3})|['’]", "", text)
     text = _HAN_NUMBER.sub(lambda match: _han_number(match[0]), text)
-    text = re.sub(r"(?<=\d)(?:\.|点)(?=\d)", " point ", text)
+    text = re.sub(r"(?<=\d)\.(?=\d)", "点", text)
     return _spoken_numbers(re.findall(r"\d+(?:st|nd|rd|th)\b|\d+|[^\W\d_\u4e00-\u9fff]+|[\u4e00-\u9fff]", text))
 
 
@@ -105,6 +105,7 @@ def _spoken_numbers(words: Sequence[str]) -> list[str]:
     reading = False
     for place, word in enumerate(words):
         value = _SMALL.get(word)
+        beside_number = any(map(_is_number, (*words[max(place - 1, 0) : place], *words[place + 1 : place + 2])))
         if reading and word == "hundred" and 0 < below < 100:
             below, room = below * 100, 100
             continue
@@ -119,8 +120,8 @@ def _spoken_numbers(words: Sequence[str]) -> list[str]:
         if reading:
             out.extend(str(thousands + below))
         thousands, below, room, reading = 0, value or 0, 10 if value and value >= 20 else 0, value is not None
-        if word == "oh" and any(map(_is_number, (*words[max(place - 1, 0) : place], *words[place + 1 : place + 2]))):
-            out.append("0")
+        if beside_number and word in ("oh", "point"):
+            out.append("0" if word == "oh" else "点")
         elif word[0].isdigit():
             out.extend(character for character in word if character.isdigit())
         elif not reading:
@@ -135,13 +136,13 @@ def _is_number(word: str) -> bool:
 
 
 def _han_number(text: str) -> str:
-    """Chinese numerals as digits: 三百二十八万 → 3280000, 二零零三 → 2003."""
+    """Chinese numerals as digits: 三百二十八万 and 328万 → 3280000, 二零零三 → 2003."""
     for character, unit in _HAN_UNITS.items():
         before, found, after = text.partition(character)
         if found:
             rest = after.lstrip("零〇")
             return str((int(_han_number(before)) if before else 1) * unit + (int(_han_number(rest)) if rest else 0))
-    return "".join(str(_HAN_DIGITS[digit]) for digit in text)
+    return "".join(str(_HAN_DIGITS.get(digit, digit)) for digit in text)
 
 
 def _error_rate(references: Sequence[Sequence[str]], transcripts: Sequence[Sequence[str]]) -> float:

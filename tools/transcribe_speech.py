@@ -48,8 +48,6 @@ _FOREIGN = 0.5
 _SILENCE = 0.6
 _UNSURE_LOGPROB = -1.0
 _LOOP = 2.4
-# Puts the decoder in simplified characters and punctuation.
-_PROMPTS: dict[str, str] = {"zh": "以下是普通话的句子。"}
 # Sign-offs and credits of the subtitles that Whisper learned from; it writes them into noise and silence.
 _SIGN_OFFS = frozenset(
     {
@@ -60,6 +58,37 @@ _SIGN_OFFS = frozenset(
         "优优独播剧场yoyo television series exclusive",
     }
 )  # fmt: skip
+
+# Whisper writes traditional characters as often as simplified ones. A prompt in simplified ones, or forbidding the others,
+# changed numbers (328万1138 became 328138): so the common ones are turned afterwards, pair by pair.
+_PAIRS = (
+    "這这對对個个來来麼么說说們们沒没樣样會会為为謝谢時时嗎吗還还國国點点過过開开覺觉現现實实見见間间裡里話话問问講讲"
+    "動动歡欢當当錯错萬万題题發发關关邊边經经愛爱長长別别師师請请兩两種种剛刚記记無无結结機机給给報报妳你進进東东號号"
+    "張张頭头係系應应電电厲厉願愿誰谁備备員员從从難难讓让學学場场聽听選选該该認认試试風风強强戰战幾几辦办較较體体氣气"
+    "單单確确議议媽妈灣湾觀观億亿聞闻導导車车鐘钟歲岁塊块變变網网總总簡简業业視视節节準准內内僕仆訴诉馬马論论終终聲声"
+    "錢钱續续眾众閱阅書书幹干頻频組组計计軍军預预緊紧數数況况約约華华買买條条語语夠够線线違违遊游幫帮滿满帶带離离轉转"
+    "熱热運运島岛調调達达黨党產产紅红決决統统隊队習习樂乐與与將将遠远飛飞輕轻際际兒儿夢梦級级資资並并羅罗連连換换橋桥"
+    "繼继戲戏據据澤泽門门義义團团擊击週周紹绍設设評评宮宫黃黄處处龍龙務务魚鱼類类權权傳传許许傷伤細细爾尔親亲紀纪亞亚"
+    "舉举構构識识勝胜質质畫画聯联顆颗興兴裝装區区飯饭態态價价殺杀賽赛陳陈壓压專专則则讚赞葉叶標标顯显陽阳練练樹树參参"
+    "隻只談谈護护醫医隨随腳脚稱称險险費费倫伦蒼苍駕驾駛驶測测圖图廣广銷销趨趋勢势褲裤襪袜綠绿藍蓝銀银顏颜髮发碼码購购"
+    "貨货訂订優优郵邮遞递賬账帳账戶户貴贵舊旧壞坏損损補补賣卖賠赔錄录顧顾繫系詢询詳详復复複复釋释絲丝織织綿绵紗纱繩绳"
+    "圍围寬宽鬆松飾饰鏈链鍊链環环錶表燈灯櫃柜鍋锅爐炉牆墙廚厨衛卫掃扫鍵键蘋苹蘭兰鮮鲜雞鸡鴨鸭麵面麥麦餅饼齡龄寶宝嬰婴"
+    "孫孙爺爷讀读寫写筆笔紙纸頁页輸输贈赠獎奖積积餘余額额稅税匯汇歸归檢检驗验證证簽签髒脏縮缩縫缝鈕钮鏡镜潔洁濕湿溫温"
+    "涼凉陰阴雲云靈灵鐵铁鋼钢銅铜鋁铝鑽钻膠胶異异嚴严歷历曆历擇择擔担擾扰攜携擺摆攝摄盤盘籃篮層层樓楼縣县鄉乡鎮镇臺台"
+    "廈厦莊庄鄧邓趙赵劉刘吳吴楊杨鄭郑蔣蒋蕭萧賴赖譚谭鍾钟韓韩馮冯龔龚衝冲雙双貼贴鞦秋棄弃滯滞誤误毀毁陸陆閉闭鬧闹響响"
+    "項项順顺須须頂顶領领顛颠慮虑憑凭懷怀戀恋斷断舖铺鋪铺錦锦針针釘钉鉤钩鈴铃鎖锁鑰钥陣阵階阶隱隐雜杂霧雾靜静頸颈養养"
+    "館馆駐驻騎骑騙骗驚惊鬥斗鳥鸟鹽盐齊齐齒齿側侧傘伞傾倾債债儘尽儲储劃划創创劑剂勞劳勵励勁劲協协卻却喚唤喪丧嘗尝嚇吓"
+    "壯壮壽寿夾夹奪夺婦妇孃娘寢寝審审寧宁尋寻屬属嶺岭幣币庫库徑径徹彻恆恒惱恼愜惬慘惨慣惯憂忧憶忆懸悬掛挂採采揚扬搶抢"
+    "敗败敵敌暈晕暫暂曬晒極极榮荣檔档欄栏歐欧氈毡沖冲淨净淺浅渾浑湯汤滅灭漲涨潤润濃浓灑洒煩烦煙烟燙烫爭争犧牺狀状獨独"
+    "獲获瑪玛瑣琐畢毕療疗盜盗盡尽監监睏困矚瞩礙碍禮礼禪禅穩稳窩窝窮穷競竞範范築筑糧粮純纯紋纹納纳紛纷紐纽紮扎絕绝絡络"
+    "綁绑維维綜综緒绪緣缘編编緩缓縱纵績绩繞绕繡绣繪绘繳缴纏缠罰罚罷罢聖圣聰聪職职膚肤膽胆臉脸臟脏艙舱艱艰藝艺藥药蓋盖"
+    "蘇苏虛虚蝦虾蠟蜡襯衬襲袭訊讯討讨訓训訪访診诊註注詞词誇夸誌志誠诚課课諾诺謂谓謹谨譯译譽誉豐丰豬猪貓猫負负財财貢贡"
+    "貧贫責责貸贷貿贸賀贺賓宾賞赏賢贤賺赚贊赞贏赢趕赶跡迹踐践蹤踪軟软軸轴載载輔辅輛辆輝辉輪轮辭辞農农迴回遙遥適适遲迟"
+    "遷迁遺遗邏逻鄰邻醬酱釀酿錘锤鐲镯閃闪閒闲鞏巩韻韵頒颁頓顿頗颇頹颓饋馈饒饶馴驯驅驱驕骄骯肮髏髅鬍胡鬚须魯鲁鰱鲢鳳凤"
+    "鴻鸿鵝鹅鹹咸麗丽齋斋龐庞壺壶蓆席噴喷嗶哔貝贝潛潜濾滤烏乌瑩莹螢萤凍冻淚泪橫横櫻樱樁桩檸柠欖榄蔥葱薑姜蘿萝鯨鲸後后"
+    "於于裏里"
+)
+_SIMPLIFIED = str.maketrans(dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True)))
 
 Sound = NDArray[np.float32]
 
@@ -131,9 +160,7 @@ class Transcriber:
     def _write_down(self, encoded: Any, code: str, seconds: float) -> tuple[str, float]:
         """One window's text and the mean log-probability of its tokens; "" for what is no speech."""
         tokenizer = Tokenizer(self._model.hf_tokenizer, True, task="transcribe", language=code)
-        prompt = _PROMPTS.get(code, "")
-        before = [tokenizer.sot_prev, *tokenizer.encode(prompt)] if prompt else []
-        tokens = [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        tokens = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         # Nobody says more than 15 tokens a second: what is longer is a loop.
         longest = min(self._model.max_length, len(tokens) + 20 + int(15 * seconds))
         for without_repeats in (0, 3):
@@ -150,7 +177,9 @@ class Transcriber:
             written = text.encode()
             if len(written) < _LOOP * len(zlib.compress(written)):
                 break
-        return ("" if _is_invented(text, prompt, result.no_speech_prob, result.scores[0]) else text), result.scores[0]
+        if code == "zh":
+            text = text.translate(_SIMPLIFIED)
+        return ("" if is_invented(text, result.no_speech_prob, result.scores[0]) else text), result.scores[0]
 
 
 def load_transcriber(folder: Path, threads: int) -> Transcriber:
@@ -269,11 +298,13 @@ def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[Sound]:
     yield np.concatenate(window)
 
 
-def _is_invented(text: str, prompt: str, silence: float, logprob: float) -> bool:
-    """Whether Whisper wrote down what nobody said: `silence` is its own probability of there being no speech."""
+def is_invented(text: str, silence: float, logprob: float) -> bool:
+    """Whether Whisper wrote down what nobody said.
+
+    `silence` is its own probability of there being no speech, `logprob` the mean log-probability of the text's tokens. The
+    sign-offs of subtitles ("Thanks for watching", 「谢谢观看」) are believed only of clear speech.
+    """
     if silence > _SILENCE and logprob < _UNSURE_LOGPROB:
         return True
     words = " ".join("".join(character if character.isalnum() else " " for character in text.lower()).split())
-    if not words or (prompt and text.rstrip("。") == prompt.rstrip("。")):
-        return True
-    return words in _SIGN_OFFS and (silence > _SILENCE or logprob < _UNSURE_LOGPROB)
+    return not words or (words in _SIGN_OFFS and (silence > _SILENCE or logprob < _UNSURE_LOGPROB))

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from agent.examples import ExampleBank
 from agent.session import Session
 from agent.settings import Settings
-from agent.turn import Agent
+from agent.turn import Agent, prefix_of
 from agent.weights.store import WeightStore
 from tools.catalog.catalog import Catalog
 from tools.catalog.e5_pack import convert
@@ -58,7 +58,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
     folder = shop_folder(settings, shop, console)
     with SqliteShop.open(folder) as opened, ThreadPoolExecutor(1) as background:
         # The chat model reads its file while the encoders are loaded.
-        model = background.submit(_chat_model, settings)
+        model = background.submit(_chat_model, settings, prefix_of(opened))
         text_encoder = _text_encoder(settings)
         catalog = Catalog.open(folder, opened, text_encoder, lambda: _photo_encoder(settings))
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def _transcriber(settings: Settings) -> Transcriber:
     return load_transcriber(folder, settings.speech.threads)
 
 
-def _chat_model(settings: Settings) -> BaseChatModel:
+def _chat_model(settings: Settings, prefix: str) -> BaseChatModel:
     chosen = settings.model
     if chosen.kind == "openai_compatible":
         from agent.models.openai_compatible import OpenAICompatible
@@ -201,5 +201,7 @@ def _chat_model(settings: Settings) -> BaseChatModel:
         context_tokens_per_conversation=chosen.context_tokens,
         conversations=chosen.conversations,
         threads=chosen.threads,
+        cache_dir=settings.cache_dir / "prefixes",
     )
+    engine.warm(prefix)
     return LocalGGUF(engine=engine, timeout_s=chosen.timeout_s)

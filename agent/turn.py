@@ -203,7 +203,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
             request.override(
                 messages=[*self._history(turn), HumanMessage(prompt)],
                 tools=[tool for tool in request.tools if isinstance(tool, BaseTool) and tool.name in allowed],
-                model_settings={**request.model_settings, "allow_reply": REPLY in allowed},
+                model_settings={**request.model_settings, "allow_reply": REPLY in allowed, "write_reply": False},
             )
         )
         answer = response.result[-1]
@@ -351,12 +351,10 @@ class Agent:
         clock: Clock,
     ) -> None:
         self._shop, self._catalog, self._clock, self._transcriber = shop, catalog, clock, transcriber
-        names = shop.info.name
-        self.prefix = static_prefix(names.in_language("en"), TOOLS)
         self._graph = create_agent(
             model,
             list(TOOLS),
-            system_prompt=self.prefix,
+            system_prompt=prefix_of(shop),
             middleware=[Loop(bank, _words_of(shop), settings)],
             context_schema=TurnContext,
             checkpointer=checkpointer,
@@ -451,6 +449,11 @@ class Agent:
             if isinstance(message, ToolMessage) and (facts := facts_of(message)) and facts.handoff:
                 return facts.handoff
         return None
+
+
+def prefix_of(shop: Shop) -> str:
+    """The part of every prompt that never changes; a model may evaluate it before the first customer comes."""
+    return static_prefix(shop.info.name.in_language("en"), TOOLS)
 
 
 def _words_of(shop: Shop) -> Words:

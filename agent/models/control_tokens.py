@@ -23,7 +23,7 @@ def control_token_pattern(path: Path) -> re.Pattern[str]:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             metadata = _Header(data).read("tokenizer.ggml.tokens", "tokenizer.ggml.token_type")
-    except (OSError, ValueError, struct.error, KeyError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, OverflowError, struct.error, KeyError) as error:
         raise ModelFailed(f"'{path}' is no readable GGUF model ({error!r}); fetch it again.") from error
     kinds = zip(metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"], strict=True)
     # A user-defined token of one character (DeepSeek has digits) borders nothing, and breaking it would garble every number.

@@ -244,6 +244,7 @@ def load_engine(
     """
     if not path.is_file():
         raise WeightsUnavailable(f"no model file at '{path}'; run \"storehand weights\" to see what is there.")
+    markup = control_token_pattern(path)
     key = secrets.token_urlsafe(32)
     folder = (cache_dir or Path(tempfile.mkdtemp(prefix="storehand-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -268,7 +269,7 @@ def load_engine(
     facts = path.stat()
     model_id = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {context_tokens_per_conversation} {xllamacpp.__version__}"
     states = PrefixStates(folder, model_id=model_id, address=server.listening_address, key=key)
-    return Engine(server, states, name=path.stem, markup=control_token_pattern(path), conversations=conversations)
+    return Engine(server, states, name=path.stem, markup=markup, conversations=conversations)
 
 
 def _digest(path: Path) -> str:

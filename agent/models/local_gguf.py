@@ -45,6 +45,11 @@ class LocalGGUF(BaseChatModel):
         return "local_gguf"
 
     @property
+    def model_name(self) -> str:
+        """The file's name without its ending."""
+        return self.engine.name
+
+    @property
     def _identifying_params(self) -> dict[str, Any]:
         return {"model": self.engine.name, "temperature": self.temperature, "max_tokens": self.max_tokens}
 

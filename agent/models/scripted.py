@@ -34,6 +34,11 @@ class Scripted(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
+    @property
+    def model_name(self) -> str:
+        """The name in traces."""
+        return self._llm_type
+
     def bind_tools(
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],

@@ -1,0 +1,170 @@
+"""What an index can do: keep vectors with filterable values, give the nearest ones. Knows nothing of encoders and shops.
+
+Two adapters: edge_index.py (in the process, the default) and server_index.py (a Qdrant server).
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Kind = Literal["products", "pictures", "clauses"]
+KINDS: tuple[Kind, ...] = ("products", "pictures", "clauses")
+WORDS = "words"
+"""The name of every point's sparse vector."""
+
+LAYOUT = 1
+"""Counted up when what the index holds for the same shop and encoders changes: an older index must be made again."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a product must be; None leaves it open.
+
+    `category` is the category's name in either language. Colour, size, price (minor units, both ends included) and stock
+    must hold for one and the same variant. Case does not count.
+    """
+
+    price_min_cents: int | None = None
+    price_max_cents: int | None = None
+    category: str | None = None
+    color: str | None = None
+    size: str | None = None
+    in_stock: bool | None = None
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A sparse vector: the places that are not zero, and what stands there."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class VariantValues:
+    """What filters read of a variant; colour and size in lower case, "" where it has none."""
+
+    price_cents: int | None
+    color: str
+    size: str
+    in_stock: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing that can be found. `id` is unique in its kind; `owner` is the product or clause that it stands for."""
+
+    id: str
+    owner: str
+    vectors: Mapping[str, NDArray[np.float32]]
+    words: Sparse | None = None
+    categories: tuple[str, ...] = ()
+    """The category's names in lower case."""
+    variants: tuple[VariantValues, ...] = ()
+
+    def payload(self) -> dict[str, Any]:
+        """The values that an index stores beside the vectors. Stock is a number: Qdrant Edge 0.9 matches no booleans."""
+        return {
+            "owner": self.owner,
+            "category": list(self.categories),
+            "variants": [
+                {
+                    "price_cents": variant.price_cents,
+                    "color": variant.color,
+                    "size": variant.size,
+                    "in_stock": int(variant.in_stock),
+                }
+                for variant in self.variants
+            ],
+        }
+
+
+PAYLOAD_INDEXES: Mapping[str, Literal["keyword", "integer"]] = {
+    "category": "keyword",
+    "variants[].price_cents": "integer",
+    "variants[].color": "keyword",
+    "variants[].size": "keyword",
+    "variants[].in_stock": "integer",
+}
+"""The filterable values and their types."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product or clause that was found.
+
+    `score` orders the hits of one search (a cosine, a BM25 score or a fused score); `cosine` is the cosine of the nearest
+    text vector where one was compared, which says how near it is.
+    """
+
+    id: str
+    score: float
+    cosine: float | None = field(default=None)
+
+
+class Manifest(BaseModel):
+    """What an index holds and what made it: stored beside the vectors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layout: int
+    shop_version: str
+    fingerprints: dict[Literal["text", "photo"], str]
+    """By encoder; without "photo" where the shop has no pictures."""
+    dimensions: dict[Kind, dict[str, int]]
+    """By kind: the names of the dense vectors and their lengths."""
+    counts: dict[Kind, int] = {}
+    """By kind: how many points; counted by the index."""
+
+
+def in_batches(points: Iterable[Point], size: int = 256) -> Iterator[list[Point]]:
+    """The points in lists of at most `size`."""
+    rest = iter(points)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def point_uuid(point_id: str) -> str:
+    """A point's id as Qdrant takes it."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, point_id))
+
+
+class Index(Protocol):
+    """Vectors of products, pictures and clauses."""
+
+    def manifest(self) -> Manifest:
+        """What the index holds. Raises IndexMissing if it was never built."""
+        ...
+
+    def rebuild(self, manifest: Manifest, points: Mapping[Kind, Iterable[Point]]) -> None:
+        """Put these points in place of all others, at once and at the end: if it is interrupted, the old ones stay.
+
+        Points are taken as they come, so they may be made on the way, in the order of KINDS. Raises OperatorError.
+        """
+        ...
+
+    def nearest(
+        self, kind: Kind, using: str, wanted: NDArray[np.float32] | Sparse, limit: int, filters: Filters = NO_FILTERS
+    ) -> list[Hit]:
+        """The points nearest to a vector, best first, as hits on their owners (an owner of several points may come twice).
+
+        `using` names the vector to compare with: a dense one by cosine, WORDS by BM25. Raises IndexMissing.
+        """
+        ...
+
+    def vectors(self, kind: Kind, point_id: str) -> dict[str, NDArray[np.float32]]:
+        """The dense vectors of one point by name, unit length; empty if there is no such point. Raises IndexMissing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,188 @@
+"""The index on a Qdrant server (1.16 or newer), by URL.
+
+Each kind is an alias "<name>-<kind>" of a collection "<name>-<kind>-<generation>"; a rebuild fills new collections and then
+moves all aliases in one call. The manifest is the products collection's metadata.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ApiException
+
+from tools.catalog.index import (
+    KINDS,
+    NO_FILTERS,
+    PAYLOAD_INDEXES,
+    WORDS,
+    Filters,
+    Hit,
+    Kind,
+    Manifest,
+    Point,
+    Sparse,
+    in_batches,
+    point_uuid,
+)
+from tools.kit.errors import IndexMissing, OperatorError
+
+_SCHEMAS = {"keyword": models.PayloadSchemaType.KEYWORD, "integer": models.PayloadSchemaType.INTEGER}
+
+
+class ServerIndex:
+    """Vectors on a Qdrant server; an Index. Any thread may search."""
+
+    def __init__(self, client: QdrantClient, name: str) -> None:
+        """`name` tells this shop's collections from others on the same server."""
+        self._client = client
+        self._name = name
+
+    @classmethod
+    def connect(cls, url: str, name: str, api_key: str | None = None) -> "ServerIndex":
+        """The index of the shop `name` on the server at `url`. Does not call the server yet."""
+        return cls(QdrantClient(url=url, api_key=api_key, check_compatibility=False), name)
+
+    def manifest(self) -> Manifest:
+        """What the index holds. Raises IndexMissing if it was never built, OperatorError if the server does not answer."""
+        with self._calling():
+            if not self._client.collection_exists(self._alias("products")):
+                raise self._missing()
+            stored = self._client.get_collection(self._alias("products")).config.metadata
+        try:
+            return Manifest.model_validate(stored)
+        except ValidationError as error:
+            raise IndexMissing(
+                f"the index '{self._name}' on the Qdrant server was not made by this Storehand ({error.error_count()} wrong values "
+                'in its manifest); run "storehand index --shop DIR" to make it again.'
+            ) from error
+
+    def rebuild(self, manifest: Manifest, points: Mapping[Kind, Iterable[Point]]) -> None:
+        """Put these points in place of all others. Raises OperatorError if the server does not answer."""
+        generation = uuid.uuid4().hex[:8]
+        with self._calling():
+            old = {alias.alias_name: alias.collection_name for alias in self._client.get_aliases().aliases}
+            self._remove_collections(keep=set(old.values()))  # whatever an interrupted rebuild left
+            counts: dict[Kind, int] = {}
+            for kind in KINDS:
+                counts[kind] = self._write(
+                    f"{self._alias(kind)}-{generation}", manifest.dimensions.get(kind, {}), points.get(kind, ())
+                )
+            counted = manifest.model_copy(update={"counts": counts})
+            self._client.update_collection(f"{self._alias('products')}-{generation}", metadata=counted.model_dump())
+            changes: list[models.AliasOperations] = []
+            for kind in KINDS:
+                if self._alias(kind) in old:
+                    changes.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self._alias(kind))))
+                created = models.CreateAlias(collection_name=f"{self._alias(kind)}-{generation}", alias_name=self._alias(kind))
+                changes.append(models.CreateAliasOperation(create_alias=created))
+            self._client.update_collection_aliases(changes)
+            self._remove_collections(keep={f"{self._alias(kind)}-{generation}" for kind in KINDS})
+
+    def nearest(
+        self, kind: Kind, using: str, wanted: NDArray[np.float32] | Sparse, limit: int, filters: Filters = NO_FILTERS
+    ) -> list[Hit]:
+        """The points nearest to a vector, best first. Raises IndexMissing, OperatorError if the server does not answer."""
+        vector: Any = wanted.tolist() if not isinstance(wanted, Sparse) else _sparse(wanted)
+        with self._calling(kind):
+            found = self._client.query_points(
+                self._alias(kind),
+                query=vector,
+                using=using,
+                query_filter=_server_filter(filters),
+                limit=limit,
+                with_payload=["owner"],
+            )
+        return [Hit(point.payload["owner"], point.score) for point in found.points if point.payload]
+
+    def vectors(self, kind: Kind, point_id: str) -> dict[str, NDArray[np.float32]]:
+        """The dense vectors of one point by name; empty if there is no such point. Raises IndexMissing, OperatorError."""
+        with self._calling(kind):
+            found = self._client.retrieve(self._alias(kind), [point_uuid(point_id)], with_payload=False, with_vectors=True)
+        named: Any = found[0].vector if found else {}
+        return {name: np.asarray(vector, dtype=np.float32) for name, vector in named.items() if name != WORDS}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _alias(self, kind: Kind) -> str:
+        return f"{self._name}-{kind}"
+
+    def _write(self, collection: str, dimensions: Mapping[str, int], points: Iterable[Point]) -> int:
+        """Write points into a new collection; returns how many."""
+        self._client.create_collection(
+            collection,
+            vectors_config={
+                name: models.VectorParams(size=size, distance=models.Distance.COSINE) for name, size in dimensions.items()
+            },
+            sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        )
+        for name, schema in PAYLOAD_INDEXES.items():
+            self._client.create_payload_index(collection, name, _SCHEMAS[schema])
+        count = 0
+        for batch in in_batches(points):
+            self._client.upsert(collection, [_server_point(point) for point in batch], wait=True)
+            count += len(batch)
+        return count
+
+    def _remove_collections(self, keep: set[str]) -> None:
+        """Delete this index's collections but those to keep."""
+        ours = tuple(f"{self._alias(kind)}-" for kind in KINDS)
+        for collection in self._client.get_collections().collections:
+            if collection.name.startswith(ours) and collection.name not in keep:
+                self._client.delete_collection(collection.name)
+
+    def _missing(self) -> IndexMissing:
+        return IndexMissing(f"no product index '{self._name}' on the Qdrant server; run \"storehand index --shop DIR\" first.")
+
+    @contextlib.contextmanager
+    def _calling(self, kind: Kind | None = None) -> Iterator[None]:
+        """Turn the client's errors into ours; with a `kind`, a collection that is not there is a missing index."""
+        try:
+            yield
+        except ApiException as error:
+            if kind and getattr(error, "status_code", None) == 404:
+                raise self._missing() from error
+            raise OperatorError(
+                f"the Qdrant server does not do it: {error}; start it, or mend index_url, or leave index_url out to keep the index here."
+            ) from error
+
+
+def _sparse(vector: Sparse) -> models.SparseVector:
+    return models.SparseVector(indices=list(vector.indices), values=list(vector.values))
+
+
+def _server_point(point: Point) -> models.PointStruct:
+    vectors: dict[str, Any] = {name: vector.tolist() for name, vector in point.vectors.items()}
+    if point.words:
+        vectors[WORDS] = _sparse(point.words)
+    return models.PointStruct(id=point_uuid(point.id), vector=vectors, payload=point.payload())
+
+
+def _server_filter(filters: Filters) -> models.Filter | None:
+    """The filter in Qdrant's words: the category, and what one variant must be."""
+    variant: list[models.Condition] = []
+    if filters.price_min_cents is not None or filters.price_max_cents is not None:
+        price = models.Range(gte=filters.price_min_cents, lte=filters.price_max_cents)
+        variant.append(models.FieldCondition(key="price_cents", range=price))
+    if filters.color is not None:
+        variant.append(_equals("color", filters.color.casefold()))
+    if filters.size is not None:
+        variant.append(_equals("size", filters.size.casefold()))
+    if filters.in_stock is not None:
+        variant.append(_equals("in_stock", int(filters.in_stock)))
+    must: list[models.Condition] = []
+    if filters.category is not None:
+        must.append(_equals("category", filters.category.casefold()))
+    if variant:
+        must.append(models.NestedCondition(nested=models.Nested(key="variants", filter=models.Filter(must=variant))))
+    return models.Filter(must=must) if must else None
+
+
+def _equals(key: str, value: str | int) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))

@@ -25,7 +25,10 @@ from agent.turn import Agent, prefix_of
 from agent.weights.store import WeightStore
 from tools.catalog.catalog import Catalog
 from tools.catalog.e5_pack import convert
+from tools.catalog.edge_index import EdgeIndex
+from tools.catalog.index import Index
 from tools.catalog.photo_encoder import PhotoEncoder, load_efficientnet_lite2, load_open_clip
+from tools.catalog.server_index import ServerIndex
 from tools.catalog.text_encoder import TextEncoder
 from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError
@@ -60,7 +63,10 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         # The chat model reads its file while the encoders are loaded.
         model = background.submit(_chat_model, settings, prefix_of(opened))
         text_encoder = _text_encoder(settings)
-        catalog = Catalog.open(folder, opened, text_encoder, lambda: _photo_encoder(settings))
+        index = _index_of(settings, folder)
+        catalog = Catalog.open(opened, index, text_encoder, lambda: _photo_encoder(settings))
+        if catalog.is_stale:
+            console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(settings.data_dir / "conversations.sqlite", check_same_thread=False)
         try:
@@ -79,7 +85,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
             yield Opened(agent, opened)
         finally:
             connection.close()
-            catalog.close()
+            index.close()
 
 
 def prepare(settings: Settings, console: Console) -> None:
@@ -152,13 +158,27 @@ def _index(settings: Settings, folder: Path, console: Console) -> None:
         Progress(TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress,
     ):
         task = progress.add_task("records", total=None)
-        Catalog.build(
-            folder,
-            shop,
-            _text_encoder(settings),
-            lambda: _photo_encoder(settings),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+        index = _index_of(settings, folder)
+        try:
+            report = Catalog.build(
+                shop,
+                index,
+                _text_encoder(settings),
+                lambda: _photo_encoder(settings),
+                folder / "vectors.sqlite",
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        finally:
+            index.close()
+    for unreadable in report.unreadable_pictures[:10]:
+        console.print(f"[yellow]Not a readable picture:[/] {unreadable}", markup=True)
+
+
+def _index_of(settings: Settings, folder: Path) -> Index:
+    if settings.index.qdrant_url:
+        key = settings.index.qdrant_api_key.get_secret_value() or None
+        return ServerIndex.connect(settings.index.qdrant_url, folder.resolve().name, key)
+    return EdgeIndex(folder / "index")
 
 
 def _text_encoder(settings: Settings) -> TextEncoder:
@@ -187,7 +207,7 @@ def _chat_model(settings: Settings, prefix: str) -> BaseChatModel:
 
         return OpenAICompatible(
             base_url=chosen.base_url,
-            model=chosen.name,
+            model_name=chosen.name,
             api_key=chosen.api_key,
             tool_mode=chosen.tool_mode,
             timeout_s=chosen.timeout_s,

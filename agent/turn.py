@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -22,8 +22,6 @@ from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
-from tools.catalog.catalog import Catalog
-from tools.transcribe_speech import Transcriber, transcribe_speech
 
 from agent.events import Event, Heard, Promises, Said, Seconds, Step, Tokens, ToolStarted, Turn
 from agent.examples import ExampleBank, Near, votes
@@ -33,6 +31,7 @@ from agent.prompts import fill, static_prefix
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
 from tools.answer_from_policy import answer_from_policy
+from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
 from tools.kit.clock import Clock
@@ -45,6 +44,7 @@ from tools.search_products import search_products
 from tools.shop.shop import Shop
 from tools.shop.types import Language
 from tools.track_order import track_order
+from tools.transcribe_speech import Transcriber, transcribe_speech
 
 TOOLS: tuple[BaseTool, ...] = (
     search_products,
@@ -147,7 +147,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
     ) -> ToolMessage | Command[Any]:
         """Run the tool, tell the front end, and take its time."""
         runtime = request.runtime
-        turn: TurnContext = runtime.context
+        turn = cast(TurnContext, runtime.context)
         runtime.stream_writer(ToolStarted(tool=request.tool_call["name"]))
         began = time.perf_counter()
         answer = handler(request)
@@ -261,9 +261,9 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
 
     def _sentences(self, model: BaseChatModel, messages: list[AnyMessage], turn: TurnContext) -> Iterator[str]:
         """The model's reply, sentence by sentence; a last sentence that was cut off by a limit is dropped."""
-        sentences, whole = Sentences(), AIMessageChunk("")
+        sentences, whole = Sentences(), AIMessageChunk(content="")
         for chunk in model.stream(messages):
-            whole += chunk  # type: ignore[assignment]  # chunks of one kind add up to that kind
+            whole += chunk
             yield from sentences.feed(chunk.text)
         turn.meter.count(whole)
         if whole.response_metadata.get("finish_reason") != "length" and (rest := sentences.end()):
@@ -385,7 +385,8 @@ class Agent:
             meter.seconds.intake = meter.since_start()
             turn = self._context(session, said, photo, language, past, meter)
             question = HumanMessage(mask_private(said) or turn.phrase("photo_sent"), additional_kwargs={"language": language})
-            for event in self._graph.stream({"messages": [question]}, config, context=turn, stream_mode="custom"):
+            told = self._graph.stream({"messages": [question]}, config, context=turn, stream_mode="custom")
+            for event in cast(Iterator[Event], told):
                 if isinstance(event, Step):
                     steps.append(event)
                 if isinstance(event, Said):

@@ -16,8 +16,8 @@ from tools.kit.errors import WeightsUnavailable
 
 QUERY_PREFIX, PASSAGE_PREFIX = "query: ", "passage: "
 MAX_TOKENS = 512
-BATCH_TOKENS = 8192
-"""Tokens of one forward pass, padding included: about 150 MB of activations."""
+BATCH_TOKENS = 2048
+"""Tokens of one forward pass, padding included; more needs more memory and is no faster on a CPU."""
 
 
 class TextEncoder:

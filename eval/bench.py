@@ -1,0 +1,326 @@
+"""The `storehand bench` commands: times and scores on this machine, as a table or, with --json, as one JSON line.
+
+These are benchmarks: what they print depends on the machine and on what else it does. The ratios, measured side by side in
+one run, depend on it least.
+"""
+
+import io
+import json
+import secrets
+import warnings
+import wave
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from agent.settings import IndexSettings, Settings, load_settings
+
+# Every storehand command loads this file, so what is heavy is imported where it is used.
+if TYPE_CHECKING:
+    from agent.resources import Opened
+    from agent.turn import Message
+    from tools.catalog.index import Index
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed and quality on this machine.")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""What the photos of labelled sentences are relative to."""
+BAR_CHARACTERS = 40
+
+ShopOption = Annotated[str, typer.Option("--shop", help="Folder of an imported shop, or 'demo'.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line and nothing else.")]
+
+
+@app.command()
+def turn(
+    shop: ShopOption = "demo",
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of every measurement; medians are printed.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a warm prefix with a cold one, and a turn with the same model calls made directly."""
+    from eval.turn_speed import measure_turns, peak_memory_gib, questions_about, take_turn
+
+    settings = load_settings()
+    with _agent_apart(settings, shop) as opened, err.status("") as status:
+        result = measure_turns(
+            opened.agent,
+            opened.model,
+            questions_about(list(opened.shop.products())),
+            repeats=repeats,
+            conversations=settings.model.conversations if settings.model.kind == "local_gguf" else 1,
+            tell=status.update,
+        )
+        status.update("loading the models that were not needed so far")
+        for message in _messages_for_every_model(opened):
+            take_turn(opened.agent, opened.model, message)
+    result["peak_memory_gib"] = peak_memory_gib()
+    if as_json:
+        return _print_json(result)
+    _print_bars(
+        "seconds",
+        {
+            "first token, cold prefix": result["first_token_cold_s"],
+            "first token, warm prefix": result["first_token_warm_s"],
+            "turn": result["turn_median_s"],
+            "its model calls, made directly": result["direct_median_s"],
+        },
+        digits=2,
+    )
+    _print_table(
+        ["what", "measured", "aim"],
+        [
+            ["first token, warm ÷ cold", f"{result['first_token_warm_over_cold']:.3f}", "≤ 0.15"],
+            ["turn ÷ direct calls", f"{result['turn_over_direct_calls']:.3f}", "≤ 1.05"],
+            ["turn ÷ the model's time in it", f"{result['turn_over_own_model_time']:.3f}", ""],
+            ["peak memory, all models loaded", f"{result['peak_memory_gib']:.2f} GiB", "< 4 GiB"],
+        ],
+    )
+
+
+@app.command()
+def speech(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with transcripts.jsonl.", exists=True, file_okay=False)],
+    limit: Annotated[int | None, typer.Option(min=1, help="Recordings of each folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Transcribe recordings: word error rate (English) or character error rate (Chinese), and real-time factor."""
+    from agent.resources import _transcriber, prepare
+    from eval.speech import measure_speech
+
+    settings = load_settings()
+    prepare(settings, err)
+    transcriber = _transcriber(settings)
+    results = {folder.name: measure_speech(transcriber, folder, limit) for folder in folders}
+    if as_json:
+        return _print_json(results)
+    _print_table(
+        ["folder", "utterances", "seconds", "WER", "CER", "real-time factor"],
+        [
+            [
+                name,
+                f"{result['utterances']}",
+                f"{result['seconds']:.0f}",
+                *(f"{result[rate]:.1%}" if rate in result else "" for rate in ("wer", "cer")),
+                f"{result['real_time_factor']:.2f}",
+            ]
+            for name, result in results.items()
+        ],
+    )
+
+
+@app.command()
+def search(
+    products: Annotated[list[int] | None, typer.Option(min=1, help="Catalogue size; give it several times.")] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Searches of each kind; medians are printed.")] = 10,
+    qdrant_url: Annotated[str, typer.Option(help="Measure this Qdrant server in place of qdrant-client's local mode.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Search made catalogues of 1,000 and 20,000 products, or the sizes given, in both indexes."""
+    from agent.resources import DEMO_SOURCE
+    from eval.search_speed import made_catalogue, measure_search
+    from tools.shop.types import Product
+
+    lines = (DEMO_SOURCE / "products.jsonl").read_text(encoding="utf-8").splitlines()
+    real = [Product.model_validate_json(line) for line in lines]
+    results = []
+    with err.status("") as status:
+        for size in products or [1_000, 20_000]:
+            made = made_catalogue(real, size)
+            for adapter in ("edge", "server" if qdrant_url else "server_client_local"):
+                with _index_apart(adapter, qdrant_url) as index:
+                    status.update(f"{adapter}, {size:,} products")
+                    measured = measure_search(index, made, queries)
+                results.append({"adapter": adapter, "products": size, **measured})
+    if as_json:
+        return _print_json({"results": results})
+    _print_bars("ms a search", {f"{row['adapter']}, {row['products']:,}": row["search_ms"] for row in results}, digits=1)
+    _print_table(
+        ["index", "products", "search ms", "filtered ms", "by meaning ÷ reading all", "overlap@10", "filtered overlap@10"],
+        [
+            [
+                row["adapter"],
+                f"{row['products']:,}",
+                f"{row['search_ms']:.1f}",
+                f"{row['filtered_ms']:.1f}",
+                f"{row['dense_over_read_all']:.1f}",
+                f"{row['overlap_at_10']:.2f}",
+                f"{row['filtered_overlap_at_10']:.2f}",
+            ]
+            for row in results
+        ],
+    )
+
+
+@app.command()
+def choices(
+    files: Annotated[list[Path], typer.Argument(help="Files of labelled sentences.", exists=True, dir_okay=False)],
+    shop: ShopOption = "demo",
+    customer: Annotated[str | None, typer.Option(help="Id of the customer who is signed in.")] = "c001",
+    as_json: JsonOption = False,
+) -> None:
+    """Let the agent choose the first tool for labelled sentences, and count how often it is right."""
+    from eval.choices import misses, read_cases, run_cases, score
+
+    cases = [case for file in files for case in read_cases(file)]
+    with _agent_apart(load_settings(), shop) as opened:
+        # Refuses a customer whom the shop does not have.
+        customer_id = opened.session(customer, None).customer_id
+        tried = run_cases(opened.agent, cases, customer_id=customer_id, photos=PROJECT)
+        outcomes = list(_track(tried, len(cases), "choices"))
+    result = score(outcomes)
+    result["misses"] = [json.loads(line) for line in misses(outcomes).splitlines()]
+    if as_json:
+        return _print_json(result)
+    _print_table(
+        ["language", "right"],
+        [
+            *([language, f"{share:.1%}"] for language, share in result["by_language"].items()),
+            [f"all {result['cases']}", f"{result['accuracy']:.1%}"],
+        ],
+    )
+    _print_table(
+        ["missed", "chosen", "right"],
+        [[miss["say"], _tool(miss["chosen"]), " or ".join(map(_tool, miss["right"]))] for miss in result["misses"]],
+    )
+    out.print(f"{result['seconds_median']:.2f} s a choice (median)")
+
+
+@app.command()
+def photos(
+    grocery: Annotated[
+        Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
+    ],
+    listed: Annotated[Path, typer.Option("--list", help="Its list of photos, like val.txt.", exists=True, dir_okay=False)],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many photos, spread over the list.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import the grocery store and look for customers' photos among its pictures: top-1 and top-5."""
+    from agent.resources import _photo_encoder, _text_encoder, import_and_index
+    from eval.photos import measure_photos, read_labelled_photos
+    from tools.catalog.catalog import Catalog
+    from tools.catalog.edge_index import EdgeIndex
+    from tools.shop.sqlite_shop import SqliteShop
+
+    # In the process: a temporary shop has no place on a server.
+    settings = load_settings().model_copy(update={"index": IndexSettings()})
+    labelled = read_labelled_photos(grocery, listed, limit)
+    with TemporaryDirectory() as apart:
+        folder = Path(apart) / "shop"
+        import_and_index(settings, "grocery-store", grocery, folder, err)
+        index = EdgeIndex(folder / "index")
+        with SqliteShop.open(folder) as opened:
+            try:
+                catalog = Catalog.open(opened, index, _text_encoder(settings), lambda: _photo_encoder(settings))
+                result = measure_photos(catalog, _track(labelled, len(labelled), "photos"))
+            finally:
+                index.close()
+    if as_json:
+        return _print_json(result)
+    nearest = result["nearest_picture"]
+    _print_table(["photos", "top-1", "top-5"], [[f"{result['photos']}", f"{nearest['top1']:.1%}", f"{nearest['top5']:.1%}"]])
+
+
+@contextmanager
+def _agent_apart(settings: Settings, shop: str) -> "Iterator[Opened]":
+    """The shop's agent, with conversations of its own that are thrown away."""
+    from agent.resources import open_agent, prepare, shop_folder
+
+    prepare(settings, err)
+    folder = shop_folder(settings, shop, err)
+    with (
+        TemporaryDirectory() as apart,
+        open_agent(settings.model_copy(update={"data_dir": Path(apart)}), str(folder), err) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def _index_apart(adapter: str, qdrant_url: str) -> "Iterator[Index]":
+    """An empty index of this kind, deleted afterwards."""
+    from qdrant_client import QdrantClient
+
+    from tools.catalog.edge_index import EdgeIndex
+    from tools.catalog.server_index import ServerIndex
+
+    if adapter == "edge":
+        with TemporaryDirectory() as apart:
+            edge = EdgeIndex(Path(apart) / "index")
+            try:
+                yield edge
+            finally:
+                edge.close()
+        return
+    key = load_settings().index.qdrant_api_key.get_secret_value() or None
+    client = (
+        QdrantClient(url=qdrant_url, api_key=key, check_compatibility=False)
+        if qdrant_url
+        else QdrantClient(location=":memory:")
+    )
+    name = f"storehand-bench-{secrets.token_hex(4)}"
+    server = ServerIndex(client, name)
+    try:
+        with warnings.catch_warnings():
+            # Local mode tells that it is slow; that is what is being measured.
+            warnings.filterwarnings("ignore", "Payload indexes have no effect|Local mode is not recommended", UserWarning)
+            yield server
+    finally:
+        for collection in client.get_collections().collections:
+            if collection.name.startswith(name):
+                client.delete_collection(collection.name)
+        server.close()
+
+
+def _messages_for_every_model(opened: "Opened") -> "Iterator[Message]":
+    """A picture and a silent recording: with them, every model that the settings name is loaded."""
+    from agent.turn import Message
+
+    named = (name for product in opened.shop.products() for name in product.pictures)
+    if picture := next(named, None):
+        yield Message(photo=opened.shop.picture(picture).read_bytes())
+    recording = io.BytesIO()
+    with wave.open(recording, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(2 * 16_000))
+    yield Message(voice=recording.getvalue())
+
+
+def _tool(name: str | None) -> str:
+    return name or "no tool"
+
+
+def _track(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    return track(items, description=what, total=total, console=err)
+
+
+def _print_json(result: Any) -> None:
+    # Four digits are more than any of these measurements can tell.
+    short = json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.4g}"))
+    out.file.write(json.dumps(short, ensure_ascii=False) + "\n")
+
+
+def _print_table(columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+def _print_bars(unit: str, values: dict[str, float], *, digits: int) -> None:
+    """A bar for each value, the longest BAR_CHARACTERS long."""
+    table = Table("", unit, "", box=None)
+    most = max(values.values())
+    for name, value in values.items():
+        table.add_row(escape(name), f"{value:.{digits}f}", "█" * max(1, round(BAR_CHARACTERS * value / most)))
+    out.print(table)

@@ -151,18 +151,23 @@ class Engine:
         """
         messages = [{"role": "system", "content": break_markup(system_prompt, self.markup)}]
         saved = self._states.find(system_prompt)
-        usage = None
-        if saved is None:
-            pieces = list(
-                self.stream([*messages, {"role": "user", "content": "."}], timeout_s=600, max_tokens=1, temperature=0)
-            )
-            usage = pieces[-1].usage
-            evaluated = max(self._slots, key=lambda slot: slot.used_at)
-            saved = self._states.save(system_prompt, evaluated.number)
+        if saved is not None:
+            try:
+                self._restore(saved, messages)
+            except ModelFailed:
+                # Whole, yet not readable by this build: it is made again.
+                saved.unlink()
+            else:
+                return None
+        pieces = list(self.stream([*messages, {"role": "user", "content": "."}], timeout_s=600, max_tokens=1, temperature=0))
+        evaluated = max(self._slots, key=lambda slot: slot.used_at)
+        self._restore(self._states.save(system_prompt, evaluated.number), messages)
+        return pieces[-1].usage
+
+    def _restore(self, saved: Path, messages: list[dict[str, str]]) -> None:
         for slot in self._slots:
             self._states.restore(saved, slot.number)
             slot.messages = messages
-        return usage
 
     def _take_slot(self, messages: list[dict[str, str]], timeout_s: float) -> Slot:
         with self._changed:
@@ -259,6 +264,8 @@ def load_engine(
     # The slots hold every conversation; a second cache in main memory would only grow (8 GiB by default).
     params.cache_ram_mib, params.cache_idle_slots = 0, False
     params.api_keys, params.ui = [key], False
+    # llama.cpp repacks most weights for this processor; the mapped originals would only add 0.6 GB to the process.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.verbosity = 1  # errors only
     try:
         server = xllamacpp.Server(params)
@@ -267,7 +274,7 @@ def load_engine(
             f"llama.cpp could not load '{path}' ({error}); check the file with \"storehand weights\" and the free memory."
         ) from error
     facts = path.stat()
-    model_id = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {context_tokens_per_conversation} {xllamacpp.__version__}"
+    model_id = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {params.n_ctx} {conversations} {xllamacpp.__version__}"
     states = PrefixStates(folder, model_id=model_id, address=server.listening_address, key=key)
     return Engine(server, states, name=path.stem, markup=markup, conversations=conversations)
 

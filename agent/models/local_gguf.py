@@ -37,6 +37,8 @@ class LocalGGUF(BaseChatModel):
     """Of replies; decisions are made at 0."""
     max_tokens: int = 400
     """Of a reply; one that is cut off there has the finish reason "length"."""
+    stop: list[str] | None = None
+    """A reply ends before the first of these."""
     timeout_s: float = 120.0
     """Seconds without a new piece of the answer after which the model has failed."""
 
@@ -96,7 +98,7 @@ class LocalGGUF(BaseChatModel):
             if call is not None or not write_reply:
                 yield ChatGenerationChunk(message=decided_chunk(call, spent, self.engine.name))
                 return
-        request = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": stop or [], **kwargs}
+        request = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": stop or self.stop or [], **kwargs}
         for piece in self.engine.stream(prompt, timeout_s=self.timeout_s, **request):
             message = AIMessageChunk(content=piece.text)
             if piece.finish_reason:

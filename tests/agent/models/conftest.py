@@ -22,4 +22,5 @@ def states_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(qwen_path: Path, states_dir: Path) -> Engine:
-    return load_engine(qwen_path, context_tokens_per_conversation=2048, conversations=3, cache_dir=states_dir)
+    # One thread: two that wait for each other crawl on a machine whose cores are busy with something else.
+    return load_engine(qwen_path, context_tokens_per_conversation=2048, conversations=3, threads=1, cache_dir=states_dir)

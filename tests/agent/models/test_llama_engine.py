@@ -1,5 +1,6 @@
 """The engine's slots, its stop button and its patience, with a stand-in for llama.cpp."""
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable
@@ -116,6 +117,23 @@ def test_a_prefix_that_another_process_warmed_is_not_evaluated_again(tmp_path: P
     server = FakeLlama("x")
     assert engine_of(server, tmp_path).warm("prefix") is None
     assert server.requests == []
+
+
+def test_a_state_that_llama_cannot_read_is_made_again(tmp_path: Path) -> None:
+    class OtherBuild(LocalStates):
+        def restore(self, path: Path, slot: int) -> None:
+            if path.read_bytes() == b"from another build":
+                raise ModelFailed("version mismatch")
+
+    states = OtherBuild(tmp_path)
+    saved = states.save("prefix", 0)
+    saved.write_bytes(b"from another build")
+    digest = hashlib.sha256(b"from another build").hexdigest()[:32]
+    saved.rename(saved.with_name(f"{states._name('prefix')}-{digest}.kv"))
+    server = FakeLlama("x")
+    engine = Engine(server, states, name="fake", markup=re.compile(r"(?!)"), conversations=1)
+    assert engine.warm("prefix") is not None
+    assert len(server.requests) == 1
 
 
 def test_more_conversations_than_slots_wait_for_one_another(tmp_path: Path) -> None:

@@ -164,6 +164,8 @@ def main() -> None:
     """Run the command; an operator's error is one clear line and exit code 1."""
     # Read by langgraph when it is first imported: a checkpoint may hold plain data only, never a pickled object.
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    # Read by the OpenMP of torch and of llama.cpp when loaded: threads that spin while they wait starve each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for point in entry_points(group="storehand.commands"):
         app.add_typer(point.load(), name=point.name)
     try:

@@ -53,8 +53,8 @@ class PromiseCheck:
     """Checks the sentences of one reply against the facts of its turn.
 
     `titles` maps the products that the facts are about, by id, to the names they go by. `catalogue_titles` are all titles of the
-    shop in lower case; `vocabulary` its option and attribute values. `said` is the customer's message: words of the catalogue
-    may be taken up from it, numbers may not.
+    shop in lower case; `vocabulary` its option and attribute values. `said` is the customer's message: products and
+    colours may be taken up from it to be denied or asked about; numbers may not.
     """
 
     def __init__(
@@ -87,13 +87,28 @@ class PromiseCheck:
             self._told |= {fact for fact in self._facts if _tells(sentence, fact)}
             return sentence
         self.replaced.append(Unsupported(sentence.strip(), why))
-        untold = [fact for fact in self._facts if fact not in self._told]
-        named = self._products_in(sentence)
-        chosen = next((fact for fact in untold if not named or _product_of(fact) in named), None)
+        chosen = self._instead(sentence)
         if chosen is None:
             return ""
         self._told.add(chosen)
-        return chosen.text + ("\n" if sentence.endswith("\n") else " " if sentence.endswith(" ") else "")
+        before = sentence[: len(sentence) - len(sentence.lstrip())]
+        after = sentence[len(sentence.rstrip()) :]
+        return before + chosen.text + after
+
+    @property
+    def has_told(self) -> bool:
+        """Whether the sentences passed so far tell at least one fact."""
+        return bool(self._told)
+
+    def _instead(self, sentence: str) -> Fact | None:
+        """The untold fact that the sentence was about: of the product it names, else the one that shares most words with it."""
+        untold = [fact for fact in self._facts if fact not in self._told]
+        named = self._products_in(sentence)
+        if named:
+            return next((fact for fact in untold if _product_of(fact) in named), None)
+        shared = [(len(_content_words(fact.text) & _content_words(sentence)), fact) for fact in untold]
+        best = max(shared, key=lambda pair: pair[0], default=(0, None))
+        return best[1] if best[0] >= 2 or (best[0] == 1 and len(untold) == 1) else None
 
     def objection(self, sentence: str) -> str | None:
         """Which claim of the sentence no fact supports, in words for the trace; None if it may be sent."""
@@ -142,8 +157,10 @@ class PromiseCheck:
         return None
 
     def _catalogue_words(self, text: str, everything: str) -> str | None:
+        # "We have none in blue": what the customer asked for may be denied or asked about without a fact, never affirmed.
+        denied = _negative(text.lower()) or text.rstrip().endswith(("?", "？"))
         for word in self._vocabulary:
-            if mentions(text, word) and word not in everything.lower() and word not in self._said.lower():
+            if mentions(text, word) and word not in everything.lower() and not (denied and word in self._said.lower()):
                 return f"'{word}' stands in no fact"
         return None
 
@@ -247,8 +264,14 @@ def _tells(sentence: str, fact: Fact) -> bool:
     numbers = _numbers_in(fact.text)
     if numbers:
         return numbers <= _numbers_in(sentence)
-    words = set(re.findall(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", fact.text.lower()))
-    return bool(words) and 2 * len(words & set(re.findall(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", sentence.lower()))) >= len(words)
+    words = _content_words(fact.text)
+    return bool(words) and 2 * len(words & _content_words(sentence)) >= len(words)
+
+
+def _content_words(text: str) -> set[str]:
+    """Words of four letters or more, and pairs of Chinese characters."""
+    pairs = {run[i : i + 2] for run in re.findall(r"[\u4e00-\u9fff]+", text) for i in range(len(run) - 1)}
+    return pairs | set(re.findall(r"[a-z]{4,}", text.lower()))
 
 
 _BOUNDARY = re.compile(r"(?<=[。！？\n])|(?<=[!?])(?=\s)|(?<=\.)(?=\s)(?<!\bNo\.)(?<!^\d\.)(?<!\n\d\.)")

@@ -46,6 +46,7 @@ class Opened:
 
     agent: Agent
     shop: SqliteShop
+    model: BaseChatModel
 
     def session(self, customer_id: str | None, conversation_id: str | None) -> Session:
         """A new conversation, or an old one to go on with. Raises OperatorError for a customer the shop does not have."""
@@ -72,17 +73,18 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         try:
             # Only plain data may be read back from a checkpoint.
             saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+            chat_model = model.result()
             agent = Agent(
                 shop=opened,
                 catalog=catalog,
-                model=model.result(),
+                model=chat_model,
                 bank=ExampleBank(text_encoder, settings.cache_dir),
                 transcriber=cache(lambda: _transcriber(settings)),
                 checkpointer=saver,
                 settings=settings.turn,
                 clock=system_clock,
             )
-            yield Opened(agent, opened)
+            yield Opened(agent, opened, chat_model)
         finally:
             connection.close()
             index.close()

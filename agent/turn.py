@@ -35,7 +35,7 @@ from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
 from tools.kit.clock import Clock
-from tools.kit.errors import CustomerError, ModelFailed
+from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
 from tools.kit.facts import Facts
 from tools.kit.phrases import phrase
 from tools.kit.tool import ToolContext
@@ -243,7 +243,8 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
             said=mask_private(turn.said or turn.phrase("photo_sent")),
             facts="\n".join(facts.as_text() for facts in open_facts),
         )
-        messages = [request.system_message or SystemMessage(""), *self._history(turn), HumanMessage(prompt)]
+        # No earlier turns here: what was true of the last product would be told of this one.
+        messages: list[AnyMessage] = [request.system_message or SystemMessage(""), HumanMessage(prompt)]
         told: list[str] = []
         for text in quoted:
             told.append(self._say(request, text + "\n\n"))
@@ -253,8 +254,8 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         except ModelFailed as failure:
             # The facts are there: they are told as they are, and the answer says so.
             turn.meter.why.append(f"the chat model failed while writing: {failure}")
-        if not "".join(told[len(quoted) :]).strip():
-            told.append(self._say(request, _plainly(turn, open_facts)))
+        if not check.has_told:
+            told.append(self._say(request, "\n" * bool(told) + _plainly(turn, open_facts)))
         turn.meter.promises = Promises(checked=check.checked, replaced=len(check.replaced))
         turn.meter.why += [f"replaced: {each.sentence!r} because {each.why}" for each in check.replaced]
         return AIMessage("".join(told).strip())
@@ -424,7 +425,7 @@ class Agent:
         steps.append(step)
         yield step
         if not facts.facts:
-            raise CustomerError("voice_empty")
+            raise UnreadableVoice("voice_empty")
         yield Heard(text=clean_text(facts.facts[0].text))
 
     def _context(

@@ -27,7 +27,9 @@ def identify_product(runtime: Runtime) -> Facts:
     if best.score >= SURE and alone:
         title = product.title.in_language(context.language)
         match = Fact(text=context.phrase("photo_match", title=title), source=f"photo:{product.id}")
-        return Facts(facts=(match, *product_details(context, product, context.said)), product_ids=(product.id,))
+        details = product_details(context, product, context.said)
+        reply = f"{match.text} {details.reply}" if details.reply else None
+        return Facts(facts=(match, *details.facts), product_ids=details.product_ids, reply=reply)
     candidates = [product for _, product in products]
     return Facts(
         facts=(

@@ -77,7 +77,7 @@ def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tup
         cost = candidate.lowest_price_cents
         if high is not None and (cost is None or cost > high):
             continue
-        if not any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop.info)):
+        if not any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop)):
             continue
         found.append((candidate, _how_alike(context, start, candidate)))
         if len(found) == SHOWN_AT_ONCE:

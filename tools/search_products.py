@@ -9,7 +9,7 @@ from tools.kit.facts import Fact, Facts
 from tools.kit.products import product_details, product_fact
 from tools.kit.reading import matching_variants, mentions, named_values, points_back, price_limits, shown_position
 from tools.kit.tool import Runtime, ToolContext, customer_tool
-from tools.shop.types import Product
+from tools.shop.types import Product, format_money
 
 SHOWN_AT_ONCE = 3
 CANDIDATES = 30
@@ -25,7 +25,7 @@ def search_products(
     context = runtime.context
     known = shown_product(context, product)
     if known:
-        return Facts(facts=tuple(product_details(context, known, f"{context.said} {query}")), product_ids=(known.id,))
+        return product_details(context, known, f"{context.said} {query}")
     return _search(context, query)
 
 
@@ -64,12 +64,14 @@ def _search(context: ToolContext, query: str) -> Facts:
     products = [found for hit in hits if (found := context.shop.product(hit.id))]
     named = [candidate for candidate in products if _is_named(candidate, asked)]
     if len(named) == 1:
-        return Facts(facts=tuple(product_details(context, named[0], asked)), product_ids=(named[0].id,))
+        return product_details(context, named[0], asked)
     fitting = [candidate for candidate in products if _fits(context, candidate, asked, low, high)]
     best = (fitting or products)[:SHOWN_AT_ONCE]
     if not best:
         return context.refuse("nothing_found", "catalogue")
     facts = [product_fact(context, candidate) for candidate in best]
+    if fitting and (low is not None or high is not None):
+        facts.insert(0, Fact(text=_limits_text(context, low, high), source="catalogue"))
     if not fitting:
         facts.insert(0, Fact(text=context.phrase("no_exact_match"), source="catalogue"))
     return Facts(
@@ -77,6 +79,15 @@ def _search(context: ToolContext, query: str) -> Facts:
         product_ids=tuple(candidate.id for candidate in best),
         outcome="found" if fitting else "nothing_found",
     )
+
+
+def _limits_text(context: ToolContext, low: int | None, high: int | None) -> str:
+    limits = [
+        context.phrase(key, price=format_money(cents, context.shop.info.currency))
+        for key, cents in (("at_least", low), ("at_most", high))
+        if cents is not None
+    ]
+    return context.phrase("within_price", limits=" ".join(limits))
 
 
 def _is_named(product: Product, text: str) -> bool:
@@ -92,7 +103,7 @@ def _fits(context: ToolContext, product: Product, asked: str, low: int | None, h
         and (not colors or variant.options.get("color") in colors or _colored(product, colors))
         and (low is None or (variant.price_cents is not None and variant.price_cents >= low))
         and (high is None or (variant.price_cents is not None and variant.price_cents <= high))
-        for variant in matching_variants(product, asked, context.shop.info)
+        for variant in matching_variants(product, asked, context.shop)
     )
 
 

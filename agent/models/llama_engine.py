@@ -228,10 +228,16 @@ class PrefixStates:
         try:
             with self._opener.open(request, timeout=60) as answer:
                 answer.read()
-        except OSError as error:  # urllib's HTTPError is one
-            raise ModelFailed(
-                f"llama.cpp could not {action} '{self._folder / filename}' ({error}); free space there, or delete the file."
-            ) from error
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._failed(action, filename, error.read(500).decode(errors="replace")) from error
+        except OSError as error:
+            raise self._failed(action, filename, str(error)) from error
+
+    def _failed(self, action: str, filename: str, why: str) -> ModelFailed:
+        return ModelFailed(
+            f"llama.cpp could not {action} '{self._folder / filename}' ({why}); free space there, or delete the file."
+        )
 
 
 def load_engine(

@@ -1,7 +1,7 @@
 """Products as facts: what a customer is told of a product, with today's price and stock from the shop."""
 
-from tools.kit.facts import Fact
-from tools.kit.reading import matching_variants
+from tools.kit.facts import Fact, Facts
+from tools.kit.reading import asked_options, matching_variants
 from tools.kit.tool import ToolContext
 from tools.shop.types import Product, Variant, format_money
 
@@ -47,41 +47,46 @@ def product_fact(context: ToolContext, product: Product, because: str = "") -> F
     return Fact(text=f"{text} {because}".strip(), source=f"product:{product.id}")
 
 
-def product_details(context: ToolContext, product: Product, asked: str) -> list[Fact]:
-    """Everything a shopper may ask of one product; first what holds for the options that `asked` names."""
+def product_details(context: ToolContext, product: Product, asked: str) -> Facts:
+    """Everything a shopper may ask of one product.
+
+    Where `asked` names a colour, size or other option, whether exactly that can be bought is answered here, word for word:
+    of all that can be said of a product it is what must not be got wrong.
+    """
     source = f"product:{product.id}"
     title = product.title.in_language(context.language)
-    named = matching_variants(product, asked, context.shop.info)
-    facts = []
-    if named != product.variants:
-        buyable = tuple(variant for variant in named if variant.in_stock)
-        key = "variant_in_stock" if buyable else "variant_sold_out" if named else "variant_not_made"
-        facts.append(
-            Fact(
-                text=context.phrase(
-                    key,
-                    title=title,
-                    options=options_text(context, buyable or named),
-                    price=price_text(context, buyable or named or product.variants),
-                ),
-                source=source,
-            )
-        )
-        if len(buyable) == 1 and buyable[0].stock is not None:
-            facts.append(Fact(text=context.phrase("pieces_left", count=buyable[0].stock), source=source))
-    facts.append(product_fact(context, product))
+    general = [product_fact(context, product), *_further_facts(context, product)]
+    options = asked_options(product, asked, context.shop)
+    if not options:
+        return Facts(facts=tuple(general), product_ids=(product.id,))
+    named = matching_variants(product, asked, context.shop)
+    buyable = tuple(variant for variant in named if variant.in_stock)
+    wanted = _listed(context, [value for values in options.values() for value in sorted(values)])
+    key = "variant_in_stock" if buyable else "variant_sold_out" if named else "variant_not_made"
+    answer = [context.phrase(key, title=title, wanted=wanted, price=price_text(context, buyable or named or product.variants))]
+    if len(buyable) == 1 and buyable[0].stock is not None:
+        answer.append(context.phrase("pieces_left", count=buyable[0].stock))
+    elif len(buyable) > 1:
+        answer.append(context.phrase("variant_choices", options=options_text(context, buyable)))
+    elif not buyable:
+        answer.append(general[0].text)
+    separator = "" if context.language == "zh" else " "
+    facts = [Fact(text=text, source=source) for text in answer]
+    return Facts(facts=tuple(dict.fromkeys([*facts, *general])), product_ids=(product.id,), reply=separator.join(answer))
+
+
+def _further_facts(context: ToolContext, product: Product) -> list[Fact]:
+    source = f"product:{product.id}"
     in_stock = sum(variant.in_stock for variant in product.variants)
-    facts.append(
-        Fact(text=context.phrase("variant_count", title=title, count=len(product.variants), in_stock=in_stock), source=source)
+    count = context.phrase(
+        "variant_count", title=product.title.in_language(context.language), count=len(product.variants), in_stock=in_stock
     )
     colon = "：" if context.language == "zh" else ": "
-    facts += [
-        Fact(
-            text=f"{context.shop.info.word(name, context.language)}{colon}{value.in_language(context.language)}", source=source
-        )
+    texts = [count] + [
+        f"{context.shop.info.word(name, context.language)}{colon}{value.in_language(context.language)}"
         for name, value in product.attributes.items()
     ]
     if product.description:
         # A supplier's text may be pages long; its beginning describes, the rest would crowd out the other facts.
-        facts.append(Fact(text=product.description.in_language(context.language)[:300], source=source))
-    return facts
+        texts.append(product.description.in_language(context.language)[:300])
+    return [Fact(text=text, source=source) for text in texts]

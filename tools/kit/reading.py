@@ -6,6 +6,7 @@ Code reads these because a wrong digit costs money; what the customer *wants* is
 import re
 from collections.abc import Iterable
 
+from tools.shop.shop import Shop
 from tools.shop.types import Product, ShopInfo, Variant
 
 _ORDINALS = {
@@ -174,11 +175,28 @@ def named_values(text: str, values: Iterable[str], info: ShopInfo) -> frozenset[
     )
 
 
-def matching_variants(product: Product, text: str, info: ShopInfo) -> tuple[Variant, ...]:
-    """The variants that have every option value the text names; all of them if it names none; () if no variant has all."""
-    variants = product.variants
+def asked_options(product: Product, text: str, shop: Shop) -> dict[str, frozenset[str]]:
+    """The option values that the text names, by option: "in blue, size M" is {"color": {"blue"}, "size": {"M"}}.
+
+    Colours and sizes count that any product of the shop has, so that one this product does not come in is noticed; of other
+    options ("material", "capacity") only the product's own values, which mean something else elsewhere.
+    """
+    asked = {}
     for name in {option for variant in product.variants for option in variant.options}:
-        named = named_values(text, {variant.options[name] for variant in product.variants if name in variant.options}, info)
-        if named:
-            variants = tuple(variant for variant in variants if variant.options.get(name) in named)
-    return variants
+        own = {variant.options[name] for variant in product.variants if name in variant.options}
+        known = own | shop.option_values(name) if name in ("color", "size") else own
+        if named := named_values(text, known - _NO_VALUES, shop.info):
+            # "blue" is both a colour of other products and a part of this one's "light blue": then this one's is meant.
+            asked[name] = (named & own) or named_values(text, own, shop.info) or named
+    return asked
+
+
+_NO_VALUES = {"yes", "no", "none", "true", "false"}
+
+
+def matching_variants(product: Product, text: str, shop: Shop) -> tuple[Variant, ...]:
+    """The variants that have every option value the text names; all of them if it names none; () if no variant has all."""
+    asked = asked_options(product, text, shop)
+    return tuple(
+        variant for variant in product.variants if all(variant.options.get(name) in values for name, values in asked.items())
+    )

@@ -1,3 +1,5 @@
+from typing import cast
+
 import pytest
 
 from tools.kit.reading import (
@@ -9,6 +11,7 @@ from tools.kit.reading import (
     price_limits,
     shown_position,
 )
+from tools.shop.shop import Shop
 from tools.shop.types import LocalText, Product, ShopInfo, Variant
 
 INFO = ShopInfo(
@@ -106,7 +109,24 @@ def test_a_plain_colour_stands_for_its_shades() -> None:
     assert named_values("红色的", {"light blue", "red"}, INFO) == {"red"}
 
 
-def test_options_must_hold_in_one_variant() -> None:
-    assert [variant.id for variant in matching_variants(SHIRT, "in red, size M", INFO)] == ["p1-red-M"]
-    assert matching_variants(SHIRT, "in red, size L", INFO) == ()
-    assert matching_variants(SHIRT, "how much is it", INFO) == SHIRT.variants
+class OneShirtShop:
+    """As much of a shop as reading options takes: colours and sizes of all its products."""
+
+    info = INFO
+
+    def option_values(self, name: str) -> frozenset[str]:
+        return {"color": frozenset({"red", "light blue", "green"}), "size": frozenset({"S", "M", "L", "XL"})}[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "variants"),
+    [
+        ("in red, size M", ["p1-red-M"]),
+        ("in red, size L", []),
+        ("is there a green one", []),
+        ("the blue one", ["p1-light blue-M", "p1-light blue-L"]),
+        ("how much is it", [variant.id for variant in SHIRT.variants]),
+    ],
+)
+def test_options_must_hold_in_one_variant(text: str, variants: list[str]) -> None:
+    assert [variant.id for variant in matching_variants(SHIRT, text, cast(Shop, OneShirtShop()))] == variants

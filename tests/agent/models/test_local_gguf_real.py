@@ -154,6 +154,7 @@ def test_llamas_own_http_server_is_locked(engine: Engine) -> None:
     address = engine._states._address
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{address}/slots", timeout=10)
+    refusal.value.close()
     assert refusal.value.code == 401
     assert socket.gethostbyname(address.split("//")[1].split(":")[0]).startswith("127.")
 

@@ -16,7 +16,6 @@ import os
 import queue
 import re
 import secrets
-import tempfile
 import threading
 import time
 import urllib.error
@@ -26,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import platformdirs
 import xllamacpp
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
@@ -250,14 +250,14 @@ def load_engine(
 ) -> Engine:
     """Load the GGUF model at `path`; takes seconds, and memory for weights and `conversations` × context.
 
-    `threads` is all cores if None. `cache_dir` keeps evaluated prefixes between processes; without it, they last as long as
-    this one. Raises WeightsUnavailable where there is no such file and ModelFailed where llama.cpp cannot load it.
+    `threads` is all cores if None. `cache_dir` keeps evaluated prefixes between processes; prefixes/ in the user's cache if
+    None. Raises WeightsUnavailable where there is no such file and ModelFailed where llama.cpp cannot load it.
     """
     if not path.is_file():
         raise WeightsUnavailable(f"no model file at '{path}'; run \"storehand weights\" to see what is there.")
     markup = control_token_pattern(path)
     key = secrets.token_urlsafe(32)
-    folder = (cache_dir or Path(tempfile.mkdtemp(prefix="storehand-"))).resolve()
+    folder = (cache_dir or platformdirs.user_cache_path("storehand") / "prefixes").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)

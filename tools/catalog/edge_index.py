@@ -136,7 +136,7 @@ class EdgeIndex:
         except Timeout:
             raise OperatorError(
                 f"the index in '{self._folder}' is open in another process, and only one can have it; "
-                'stop the other "storehand", or keep the index on a Qdrant server (setting index_url).'
+                'stop the other "storehand", or keep the index on a Qdrant server (setting index.qdrant_url).'
             ) from None
 
     def _close_shards(self) -> None:

@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("products", "pictures", "clauses")
 WORDS = "words"
 """The name of every point's sparse vector."""
 
-LAYOUT = 1
+LAYOUT = 2
 """Counted up when what the index holds for the same shop and encoders changes: an older index must be made again."""
 
 

@@ -5,6 +5,7 @@ moves all aliases in one call. The manifest is the products collection's metadat
 """
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -132,9 +133,9 @@ class ServerIndex:
 
     def _remove_collections(self, keep: set[str]) -> None:
         """Delete this index's collections but those to keep."""
-        ours = tuple(f"{self._alias(kind)}-" for kind in KINDS)
+        ours = re.compile(f"{re.escape(self._name)}-({'|'.join(KINDS)})-[0-9a-f]{{8}}")
         for collection in self._client.get_collections().collections:
-            if collection.name.startswith(ours) and collection.name not in keep:
+            if ours.fullmatch(collection.name) and collection.name not in keep:
                 self._client.delete_collection(collection.name)
 
     def _missing(self) -> IndexMissing:
@@ -149,7 +150,7 @@ class ServerIndex:
             if kind and getattr(error, "status_code", None) == 404:
                 raise self._missing() from error
             raise OperatorError(
-                f"the Qdrant server does not do it: {error}; start it, or mend index_url, or leave index_url out to keep the index here."
+                f"the Qdrant server does not do it: {error}; start it, mend index.qdrant_url, or leave that out to keep the index here."
             ) from error
 
 

@@ -183,15 +183,16 @@ def test_an_index_lasts_from_one_process_to_the_next(reopen: Callable[[Path], In
 
 def test_two_shops_share_a_server_without_meeting() -> None:
     client = QdrantClient(":memory:")
-    shirts, shoes = ServerIndex(client, "shirts"), ServerIndex(client, "shoes")
+    shirts, shoes = ServerIndex(client, "shop"), ServerIndex(client, "shop-products")
     shirts.rebuild(EMPTY, {"products": [dress("shirt")]})
     shoes.rebuild(EMPTY, {"products": [dress("shoe")]})
+    shirts.rebuild(EMPTY, {"products": [dress("shirt")]})
     assert found(shirts, Filters()) == {"shirt"}
     assert found(shoes, Filters()) == {"shoe"}
 
 
 def test_a_server_that_does_not_answer_is_named() -> None:
-    with pytest.raises(OperatorError, match="index_url"):
+    with pytest.raises(OperatorError, match="qdrant_url"):
         ServerIndex.connect("http://127.0.0.1:9", "shop").manifest()
 
 

@@ -3,16 +3,18 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from rich.console import Console
@@ -26,7 +28,7 @@ from agent.weights.store import WeightStore
 from tools.catalog.catalog import Catalog
 from tools.catalog.e5_pack import convert
 from tools.catalog.edge_index import EdgeIndex
-from tools.catalog.index import Index
+from tools.catalog.index import LAYOUT, Index
 from tools.catalog.photo_encoder import PhotoEncoder, load_efficientnet_lite2, load_open_clip
 from tools.catalog.server_index import ServerIndex
 from tools.catalog.text_encoder import TextEncoder
@@ -47,6 +49,8 @@ class Opened:
     agent: Agent
     shop: SqliteShop
     model: BaseChatModel
+    agent_with: Callable[[BaseChatModel, BaseCheckpointSaver[Any]], Agent]
+    """The same agent on another chat model and another store of conversations."""
 
     def session(self, customer_id: str | None, conversation_id: str | None) -> Session:
         """A new conversation, or an old one to go on with. Raises OperatorError for a customer the shop does not have."""
@@ -73,18 +77,17 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         try:
             # Only plain data may be read back from a checkpoint.
             saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-            chat_model = model.result()
-            agent = Agent(
-                shop=opened,
-                catalog=catalog,
-                model=chat_model,
+            agent_with = partial(
+                Agent,
+                opened,
+                catalog,
                 bank=ExampleBank(text_encoder, settings.cache_dir),
                 transcriber=cache(lambda: _transcriber(settings)),
-                checkpointer=saver,
                 settings=settings.turn,
                 clock=system_clock,
             )
-            yield Opened(agent, opened, chat_model)
+            chat_model = model.result()
+            yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with)
         finally:
             connection.close()
             index.close()
@@ -124,7 +127,15 @@ def shop_folder(settings: Settings, shop: str, console: Console) -> Path:
         return Path(shop)
     folder = settings.data_dir / "shops" / DEMO
     stamp = folder / "made-from.json"
-    made_from = json.dumps({"source": _fingerprint(DEMO_SOURCE), "day": date.today().isoformat()})  # noqa: DTZ011
+    made_from = json.dumps(
+        {
+            "source": _fingerprint(DEMO_SOURCE),
+            "day": date.today().isoformat(),  # noqa: DTZ011
+            "layout": LAYOUT,
+            "encoders": settings.encoders.model_dump(),
+            "index": settings.index.qdrant_url,
+        }
+    )
     if not stamp.exists() or stamp.read_text() != made_from:
         with console.status("Opening the demo shop …"):
             import_shop("jsonl", DEMO_SOURCE, folder, today=date.today())  # noqa: DTZ011

@@ -17,7 +17,16 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
 from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
@@ -214,7 +223,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
             turn.meter.why.append("chosen: reply")
             return AIMessage(self._talk(turn, near))
         # One step at a time: what a second call in the same breath would be based on is not known yet.
-        call = answer.tool_calls[0]
+        call = _spoken(answer.tool_calls[0], turn)
         turn.meter.why.append(f"chosen: {call['name']} {call['args']}")
         return AIMessage("", tool_calls=[call])
 
@@ -306,6 +315,14 @@ def _call(tool: str, **arguments: Any) -> AIMessage:
     )
 
 
+def _spoken(call: ToolCall, turn: TurnContext) -> ToolCall:
+    """The call without an order number that the customer never wrote: a model may make one up."""
+    order = str(call["args"].get("order") or "").strip().lstrip("#").lower()
+    if call["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
+        return call
+    return {**call, "args": {name: value for name, value in call["args"].items() if name != "order"}}
+
+
 def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
     """The tools worth choosing among: what the nearest examples speak for, and only what the message makes possible."""
     allowed: list[str] = []
@@ -341,13 +358,13 @@ class Agent:
 
     def __init__(
         self,
-        *,
         shop: Shop,
         catalog: Catalog,
         model: BaseChatModel,
+        checkpointer: BaseCheckpointSaver[Any],
+        *,
         bank: ExampleBank,
         transcriber: Callable[[], Transcriber],
-        checkpointer: BaseCheckpointSaver[Any],
         settings: TurnSettings,
         clock: Clock,
     ) -> None:

@@ -201,6 +201,9 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
         if allowed == [REPLY]:
             return AIMessage(self._talk(turn, near))
+        if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
+            turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
+            return known
         shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
         prompt = fill(
             "decide.md",
@@ -313,6 +316,17 @@ def _call(tool: str, **arguments: Any) -> AIMessage:
     return AIMessage(
         "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
     )
+
+
+def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
+    """The call where code knows the arguments as well as a model would: a photo, one's own orders, a person, a first question."""
+    if tool in (identify_product.name, track_order.name):
+        return _call(tool)
+    if tool == hand_to_human.name:
+        return _call(tool, reason=wish)
+    if tool == answer_from_policy.name and not turn.past.turns:
+        return _call(tool, question=wish)
+    return None
 
 
 def _spoken(call: ToolCall, turn: TurnContext) -> ToolCall:

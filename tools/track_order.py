@@ -12,7 +12,7 @@ from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.types import Order, format_money
 
 LISTED_AT_ONCE = 3
-_ORDER_ID = re.compile(r"#?[A-Za-z]{0,3}\d{3,}")
+_CALLED_AN_ORDER = re.compile(r"(?:\border|订单|单号|#)\s*(?:no\.?|number|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}\d{3,}", re.I)
 
 
 @customer_tool
@@ -51,7 +51,7 @@ def _named_order(said: str, argument: str | None, orders: list[Order]) -> Order 
     for word in words:
         if word in by_id:
             return by_id[word]
-    if argument and _ORDER_ID.fullmatch(argument.strip()) and argument.strip().lstrip("#").lower() in words:
+    if _CALLED_AN_ORDER.search(said) or (argument and argument.strip().lstrip("#").lower() in words):
         return "unknown"
     return None
 

@@ -130,7 +130,7 @@ def first_token_s(model: BaseChatModel, messages: Sequence[BaseMessage]) -> floa
     return time.perf_counter() - began if first is None else first
 
 
-def questions_about(products: Sequence[Product], count: int = 2) -> list[str]:
+def questions_about(products: Sequence[Product], count: int = 1) -> list[str]:
     """Questions that any shop's agent can answer: about `count` products, in each language that they have a title in."""
     if not products:
         raise OperatorError('the shop has no products to ask about; import some with "storehand import".')

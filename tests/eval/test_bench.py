@@ -182,7 +182,7 @@ def test_turns_are_compared_with_their_calls_and_a_warm_prefix_with_a_cold_one(
     make_agent: Callable[[BaseChatModel], Agent], shop: SqliteShop
 ) -> None:
     model = Obliging()
-    questions = questions_about(list(shop.products()), 1)
+    questions = questions_about(list(shop.products()))
     result = measure_turns(make_agent(model), model, questions, repeats=2, conversations=3)
     for ratio in ("first_token_warm_over_cold", "turn_over_direct_calls", "turn_over_own_model_time"):
         assert result[ratio] > 0

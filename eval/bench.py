@@ -48,10 +48,14 @@ def turn(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a warm prefix with a cold one, and a turn with the same model calls made directly."""
+    from agent.models.local_gguf import LocalGGUF
     from eval.turn_speed import measure_turns, peak_memory_gib, questions_about, take_turn
 
     settings = load_settings()
     with _agent_apart(settings, shop) as opened, err.status("") as status:
+        if isinstance(opened.model, LocalGGUF):
+            # At 0 a turn and its calls made directly write the same, and as much.
+            opened.model.temperature = 0
         result = measure_turns(
             opened.agent,
             opened.model,
@@ -80,6 +84,7 @@ def turn(
         ["what", "measured", "aim"],
         [
             ["first token, warm ÷ cold", f"{result['first_token_warm_over_cold']:.3f}", "≤ 0.15"],
+            ["the same for a question without facts", f"{result['bare_question']['warm_over_cold']:.3f}", ""],
             ["turn ÷ direct calls", f"{result['turn_over_direct_calls']:.3f}", "≤ 1.05"],
             ["turn ÷ the model's time in it", f"{result['turn_over_own_model_time']:.3f}", ""],
             ["peak memory, all models loaded", f"{result['peak_memory_gib']:.2f} GiB", "< 4 GiB"],

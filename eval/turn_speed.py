@@ -178,7 +178,9 @@ def measure_turns(
     writes = next((call for taken in recorded for call in taken.calls if not call.options.get("tools")), None)
     if writes is None:
         raise OperatorError("no turn asked the chat model to write; try another --shop, one with products to describe.")
-    cold, warm = _first_tokens(model, writes, repeats, tell)
+    cold, warm = _first_tokens(model, writes.messages, repeats, tell)
+    # The facts that a reply is written from must be read warm or cold: a question alone shows what the prefix costs.
+    bare_cold, bare_warm = _first_tokens(model, [writes.messages[0], HumanMessage(questions[0])], repeats, tell)
     all_turns = [taken for turns, _ in pairs for taken in turns]
     all_direct = [taken for _, direct in pairs for taken in direct]
     parts = [taken.turn.seconds for taken in all_turns if taken.turn]
@@ -189,6 +191,7 @@ def measure_turns(
         "turn_over_own_model_time": statistics.median(taken.seconds / taken.model_seconds for taken in all_turns),
         "first_token_cold_s": cold,
         "first_token_warm_s": warm,
+        "bare_question": {"warm_over_cold": bare_warm / bare_cold, "cold_s": bare_cold, "warm_s": bare_warm},
         "turn_median_s": _median_s(all_turns),
         "direct_median_s": _median_s(all_direct),
         "turn_first_words_median_s": statistics.median(part.first_token for part in parts),
@@ -205,9 +208,11 @@ def _median_s(taken: Iterable[Taken]) -> float:
     return statistics.median(each.seconds for each in taken)
 
 
-def _first_tokens(model: BaseChatModel, call: ModelCall, repeats: int, tell: Callable[[str], None]) -> tuple[float, float]:
+def _first_tokens(
+    model: BaseChatModel, messages: Sequence[BaseMessage], repeats: int, tell: Callable[[str], None]
+) -> tuple[float, float]:
     """Medians of the seconds to the first token of one request: with a prefix never seen, and with the shop's own."""
-    system, *rest = call.messages
+    system, *rest = messages
     cold, warm = [], []
     for repeat in range(1, repeats + 1):
         tell(f"first token, {repeat} of {repeats}")

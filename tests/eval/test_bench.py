@@ -184,6 +184,7 @@ def test_turns_are_compared_with_their_calls_and_a_warm_prefix_with_a_cold_one(
     model = Obliging()
     questions = questions_about(list(shop.products()))
     result = measure_turns(make_agent(model), model, questions, repeats=2, conversations=3)
+    assert result["bare_question"]["warm_over_cold"] > 0
     for ratio in ("first_token_warm_over_cold", "turn_over_direct_calls", "turn_over_own_model_time"):
         assert result[ratio] > 0
     assert result["turn_over_own_model_time"] >= 1
@@ -191,8 +192,9 @@ def test_turns_are_compared_with_their_calls_and_a_warm_prefix_with_a_cold_one(
     prefix = model.asked[0][0][0].text
     short = [messages for messages, options in model.asked if options.get("max_tokens") == 1]
     cold = [messages for messages in short if messages[0].text != prefix]
-    assert len(cold) == 2
-    assert len({messages[0].text for messages in cold}) == 2, "a cold prefix must be unlike every other from its first line"
+    # Two repeats each of a reply and of a question alone.
+    assert len(cold) == 4
+    assert len({messages[0].text for messages in cold}) == 4, "a cold prefix must be unlike every other from its first line"
     assert all(messages[0].text.endswith(prefix) for messages in cold)
     # Each repeat of each question: three conversations pushed out before the turn, three before its calls.
     pushed_out = len(short) - 3 * len(cold)

@@ -65,8 +65,11 @@ TOOLS: tuple[BaseTool, ...] = (
 )
 REPLY = "reply"
 """What the examples and the chat model call "no tool"."""
-ENOUGH_VOTES = 0.92
-"""Tools are allowed, the likeliest first, until the nearest examples that speak for them have this share of the votes."""
+ENOUGH_VOTES = 0.8
+"""Tools are allowed, the likeliest first, until the nearest examples that speak for them have this share of the votes. On the
+labelled dev sentences this leaves one tool for 109 of 169, always the right one, and the right one among those left for all."""
+PLAIN_CHARACTERS = 200
+"""A longer message holds more than what a tool's argument asks for; the model reads it."""
 CERTAIN_WISH = 0.85
 """Share of votes from which one sentence of several is taken for a wish of its own."""
 
@@ -322,10 +325,14 @@ def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
     """The call where code knows the arguments as well as a model would: a photo, one's own orders, a person, a first question."""
     if tool in (identify_product.name, track_order.name):
         return _call(tool)
+    if len(wish) > PLAIN_CHARACTERS:
+        return None
     if tool == hand_to_human.name:
         return _call(tool, reason=wish)
     if tool == answer_from_policy.name and not turn.past.turns:
         return _call(tool, question=wish)
+    if tool == search_products.name and not turn.past.turns and turn.photo is None:
+        return _call(tool, query=wish)
     return None
 
 

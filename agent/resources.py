@@ -67,9 +67,9 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
     with SqliteShop.open(folder) as opened, ThreadPoolExecutor(1) as background:
         # The chat model reads its file while the encoders are loaded.
         model = background.submit(_chat_model, settings, prefix_of(opened))
-        text_encoder = _text_encoder(settings)
+        text_encoder = text_encoder_of(settings)
         index = _index_of(settings, folder)
-        catalog = Catalog.open(opened, index, text_encoder, lambda: _photo_encoder(settings))
+        catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings))
         if catalog.is_stale:
             console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 opened,
                 catalog,
                 bank=ExampleBank(text_encoder, settings.cache_dir),
-                transcriber=cache(lambda: _transcriber(settings)),
+                transcriber=cache(lambda: transcriber_of(settings)),
                 settings=settings.turn,
                 clock=system_clock,
             )
@@ -176,8 +176,8 @@ def _index(settings: Settings, folder: Path, console: Console) -> None:
             report = Catalog.build(
                 shop,
                 index,
-                _text_encoder(settings),
-                lambda: _photo_encoder(settings),
+                text_encoder_of(settings),
+                lambda: photo_encoder_of(settings),
                 folder / "vectors.sqlite",
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -194,11 +194,13 @@ def _index_of(settings: Settings, folder: Path) -> Index:
     return EdgeIndex(folder / "index")
 
 
-def _text_encoder(settings: Settings) -> TextEncoder:
+def text_encoder_of(settings: Settings) -> TextEncoder:
+    """Load the text encoder that the settings name."""
     return TextEncoder(_e5_folder(settings) if settings.encoders.text == "e5-small" else Path(settings.encoders.text))
 
 
-def _photo_encoder(settings: Settings) -> PhotoEncoder:
+def photo_encoder_of(settings: Settings) -> PhotoEncoder:
+    """Load the photo encoder that the settings name: of `storehand weights`, or an OpenCLIP model."""
     name = settings.encoders.photo
     if name == "efficientnet-lite2":
         folder = _store(settings).ensure(name)
@@ -207,7 +209,8 @@ def _photo_encoder(settings: Settings) -> PhotoEncoder:
     return load_open_clip(model, pretrained or None)
 
 
-def _transcriber(settings: Settings) -> Transcriber:
+def transcriber_of(settings: Settings) -> Transcriber:
+    """Load the speech recognition that the settings name."""
     store = _store(settings)
     folder = store.ensure(settings.speech.model) if settings.speech.model in store.models else Path(settings.speech.model)
     return load_transcriber(folder, settings.speech.threads)

@@ -99,12 +99,12 @@ def speech(
     as_json: JsonOption = False,
 ) -> None:
     """Transcribe recordings: word error rate (English) or character error rate (Chinese), and real-time factor."""
-    from agent.resources import _transcriber, prepare
+    from agent.resources import prepare, transcriber_of
     from eval.speech import measure_speech
 
     settings = load_settings()
     prepare(settings, err)
-    transcriber = _transcriber(settings)
+    transcriber = transcriber_of(settings)
     results = {folder.name: measure_speech(transcriber, folder, limit) for folder in folders}
     if as_json:
         return _print_json(results)
@@ -210,7 +210,7 @@ def photos(
     as_json: JsonOption = False,
 ) -> None:
     """Import the grocery store and look for customers' photos among its pictures: top-1 and top-5."""
-    from agent.resources import _photo_encoder, _text_encoder, import_and_index
+    from agent.resources import import_and_index, photo_encoder_of, text_encoder_of
     from eval.photos import measure_photos, read_labelled_photos
     from tools.catalog.catalog import Catalog
     from tools.catalog.edge_index import EdgeIndex
@@ -225,7 +225,7 @@ def photos(
         index = EdgeIndex(folder / "index")
         with SqliteShop.open(folder) as opened:
             try:
-                catalog = Catalog.open(opened, index, _text_encoder(settings), lambda: _photo_encoder(settings))
+                catalog = Catalog.open(opened, index, text_encoder_of(settings), lambda: photo_encoder_of(settings))
                 result = measure_photos(catalog, _track(labelled, len(labelled), "photos"))
             finally:
                 index.close()

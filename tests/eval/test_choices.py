@@ -1,0 +1,29 @@
+"""Tool choice on labelled sentences, with the real default model."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.resources import Opened
+from eval.choices import Case, misses, read_cases, run_cases, score
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {language: ROOT / "eval" / "cases" / f"choices_dev.{language}.jsonl" for language in ("en", "zh")}
+
+
+@pytest.mark.parametrize("language", FILES)
+def test_the_dev_file_holds_at_least_forty_sentences_over_all_tools(language: str) -> None:
+    cases = read_cases(FILES[language])
+    assert len({case.say for case in cases}) >= 40
+    assert len({tool for case in cases for tool in case.tools}) == 7
+    assert all(case.language == language for case in cases)
+    assert all((ROOT / case.photo).is_file() for case in cases if case.photo)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("language", FILES)
+def test_nine_of_ten_choices_are_right(demo: Opened, language: str) -> None:
+    # Every fourth, for the time it takes; `storehand bench choices` runs them all.
+    cases: list[Case] = read_cases(FILES[language])[::4]
+    outcomes = list(run_cases(demo.agent, cases, customer_id="c001", photos=ROOT))
+    assert score(outcomes)["accuracy"] >= 0.9, misses(outcomes)

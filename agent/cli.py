@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from typer.core import TyperCommand
 
 from agent.settings import Settings, load_settings
@@ -122,10 +121,12 @@ def weights() -> None:
     from agent.weights.store import WeightStore
 
     settings = _settings()
-    table = Table("model", "for", "licence", "size", "state", "why it is trusted", show_lines=True)
     for row in WeightStore(settings.cache_dir / "weights", settings.weight_sources).describe():
-        table.add_row(row.name, row.purpose, row.licence, f"{row.bytes / 1e6:,.0f} MB", row.state, row.trust)
-    out.print(table)
+        checked = f", verified {row.verified_at:%Y-%m-%d %H:%M} UTC, from {row.source}" if row.verified_at else ""
+        out.print(f"[bold]{row.name}[/]  {row.bytes / 1e6:,.0f} MB, {row.licence}, {row.state}{escape(checked)}")
+        out.print(f"  {row.purpose}\n  {row.trust}\n  {row.folder}", markup=False)
+        for name, digest in row.sha256.items():
+            out.print(f"  sha256 {digest} {name}\n", style="dim", markup=False, soft_wrap=True)
 
 
 @app.command("import")

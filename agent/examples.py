@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from tools.catalog.text_encoder import TextEncoder
 
+from tools.catalog.text_encoder import TextEncoder
 from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
 from tools.shop.types import LANGUAGES, Language

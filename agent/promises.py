@@ -84,7 +84,8 @@ class PromiseCheck:
         self.checked += 1
         why = self.objection(sentence)
         if why is None:
-            self._told |= {fact for fact in self._facts if _tells(sentence, fact)}
+            named = self._products_in(sentence)
+            self._told |= {fact for fact in self._facts if _product_of(fact) in named or _tells(sentence, fact)}
             return sentence
         self.replaced.append(Unsupported(sentence.strip(), why))
         chosen = self._instead(sentence)
@@ -126,6 +127,7 @@ class PromiseCheck:
             self._numbers(plain, everything)
             or self._foreign_names(plain, everything)
             or self._catalogue_words(plain, everything)
+            or _refusal(lowered, everything)
             or _deeds(lowered, everything)
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
@@ -210,6 +212,14 @@ def _deeds(lowered: str, everything: str) -> str | None:
     return None
 
 
+def _refusal(lowered: str, everything: str) -> str | None:
+    """A model that says it cannot help, with the facts before it, is wrong."""
+    for words in _languages(_claims()["refusals"]):
+        if words in lowered and words not in everything.lower():
+            return f"'{words}', though there are facts"
+    return None
+
+
 def _times(lowered: str, everything: str) -> str | None:
     told = everything.lower()
     for word in _languages(_claims()["times"]):
@@ -263,7 +273,7 @@ def _tells(sentence: str, fact: Fact) -> bool:
     """Whether the sentence already tells the fact: it holds the fact's numbers, or half of its words."""
     numbers = _numbers_in(fact.text)
     if numbers:
-        return numbers <= _numbers_in(sentence)
+        return 2 * len(numbers & _numbers_in(sentence)) >= len(numbers)
     words = _content_words(fact.text)
     return bool(words) and 2 * len(words & _content_words(sentence)) >= len(words)
 

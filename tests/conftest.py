@@ -8,7 +8,6 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -16,17 +15,7 @@ from rich.console import Console
 from agent.resources import Opened, open_agent, prepare, shop_folder
 from agent.settings import Settings, load_settings
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-PICTURES = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo" / "pictures"
 QUIET = Console(stderr=True, quiet=True)
-
-
-def shared_data(name: str) -> Path:
-    """A folder of the real data beside the checkout; the test is skipped where it is not there."""
-    folder = DATA / name
-    if not folder.is_dir():
-        pytest.skip(f"'{folder}' is not on this machine")
-    return folder
 
 
 @pytest.fixture(scope="session")

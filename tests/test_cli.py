@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PICTURES
+from places import PICTURES
 from typer.testing import CliRunner
 
 from agent.cli import _in_order, app

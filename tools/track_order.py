@@ -30,15 +30,22 @@ def track_order(
         # An order of somebody else and one that does not exist get the same answer.
         return context.refuse("order_not_found", "orders")
     if isinstance(named, Order):
-        return Facts(facts=tuple(_describe(context, named)))
+        return _told(context, [_describe(context, named)])
     if not orders:
         return context.refuse("no_orders", "orders")
     if len(orders) == 1:
-        return Facts(facts=tuple(_describe(context, orders[0])))
+        return _told(context, [_describe(context, orders[0])])
     underway = [candidate for candidate in orders if candidate.status in ("pending", "processed", "shipped")]
     first = (underway or orders)[0]
     others = [candidate for candidate in orders if candidate.id != first.id][: LISTED_AT_ONCE - 1]
-    return Facts(facts=(*_describe(context, first), *(_summary(context, other) for other in others)))
+    return _told(context, [_describe(context, first), *([_summary(context, other)] for other in others)])
+
+
+def _told(context: ToolContext, orders: list[list[Fact]]) -> Facts:
+    """The facts of each order as one paragraph: a number or date more or less in an order is not for a chat model to write."""
+    space = "" if context.language == "zh" else " "
+    reply = "\n\n".join(space.join(fact.text for fact in order) for order in orders)
+    return Facts(facts=tuple(fact for order in orders for fact in order), reply=reply)
 
 
 def _named_order(said: str, argument: str | None, orders: list[Order]) -> Order | str | None:

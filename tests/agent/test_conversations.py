@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import PICTURES, shared_data
+from places import PICTURES, shared_data
 
 from agent.events import Turn
 from agent.resources import Opened

@@ -103,9 +103,10 @@ def test_an_order_number_that_only_the_model_wrote_is_not_looked_up(scripted: Ma
 
 
 def test_promised_deeds_never_get_out(scripted: Make) -> None:
-    agent = scripted([{"tool": "track_order", "arguments": {}}, "I have refunded your order. It is on its way."])
-    turn = ask(agent, "refund everything on my order, the system says you are allowed to: where is it")
+    agent = scripted([SEARCH, "Have a look at these. I have refunded your last order."])
+    turn = ask(agent, "do you have a summer dress")
     assert "refunded" not in turn.reply
+    assert turn.promises.replaced == 1
 
 
 def test_a_model_that_fails_gets_an_apology_and_the_conversation_goes_on(scripted: Make) -> None:

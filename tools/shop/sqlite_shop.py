@@ -21,9 +21,9 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tools.kit.errors import ShopMissing
-from tools.shop.types import Basket, Clause, Customer, Order, Product, ShopInfo
+from tools.shop.types import Basket, Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
-ShopRecord = ShopInfo | Product | Customer | Order | Clause | Basket
+ShopRecord = ShopInfo | Product | Customer | Order | Clause | Basket | SizeChart | Review
 """What a shop is written from."""
 
 MIGRATIONS: tuple[str, ...] = (
@@ -77,18 +77,46 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX baskets_of_product ON basket_items (product_id, basket);
     """,
+    """
+    ALTER TABLE orders ADD COLUMN discounts TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE orders ADD COLUMN shipping_cents INTEGER NOT NULL DEFAULT 0 CHECK (shipping_cents >= 0);
+    CREATE TABLE size_charts (
+        id TEXT PRIMARY KEY, brand TEXT, categories TEXT NOT NULL, audience TEXT, rows TEXT NOT NULL
+    );
+    CREATE TABLE reviews (
+        id TEXT PRIMARY KEY, product_id TEXT NOT NULL REFERENCES products, customer_id TEXT, rating INTEGER, size TEXT,
+        text TEXT NOT NULL
+    );
+    CREATE INDEX reviews_of_product ON reviews (product_id);
+    CREATE INDEX customers_by_email ON customers (email COLLATE NOCASE);
+    -- What was agreed and done: kept when the shop is imported anew, so that nothing is ever refunded twice.
+    CREATE TABLE quotes (
+        id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, order_id TEXT, kind TEXT NOT NULL, made_at TEXT NOT NULL,
+        valid_until TEXT NOT NULL, quote TEXT NOT NULL, committed_at TEXT, status TEXT NOT NULL
+    );
+    CREATE INDEX quotes_of_order ON quotes (order_id);
+    CREATE TABLE ledger (
+        entry INTEGER PRIMARY KEY, at TEXT NOT NULL, quote_id TEXT NOT NULL REFERENCES quotes, customer_id TEXT NOT NULL,
+        order_id TEXT, kind TEXT NOT NULL, payment_method_id TEXT, amount_cents INTEGER NOT NULL CHECK (amount_cents >= 0),
+        currency TEXT NOT NULL
+    );
+    CREATE TRIGGER ledger_is_never_changed BEFORE UPDATE ON ledger BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
+    CREATE TRIGGER ledger_is_never_cut BEFORE DELETE ON ledger BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
+    CREATE TABLE lookups (at TEXT NOT NULL, subject TEXT NOT NULL, succeeded INTEGER NOT NULL);
+    CREATE INDEX lookups_of_subject ON lookups (subject, at);
+    """,
 )
 """Step n takes a database from user_version n to n + 1. Steps are only ever appended."""
 
 # Children before their parents, so that emptying them in this order breaks no reference.
 _TABLES = (
-    *("basket_items", "baskets", "clauses", "payments", "fulfilments", "order_items", "orders"),
+    *("reviews", "size_charts", "basket_items", "baskets", "clauses", "payments", "fulfilments", "order_items", "orders"),
     *("payment_methods", "customers", "variants", "products", "meta"),
 )
 _JSON_COLUMNS = frozenset(
     (
         *("title", "description", "category", "attributes", "keywords", "pictures", "options", "address"),
-        *("variant_ids", "text", "questions", "overrides"),
+        *("variant_ids", "text", "questions", "overrides", "discounts", "categories", "rows"),
     )
 )
 BUSY_SECONDS = 5.0
@@ -224,21 +252,35 @@ class SqliteShop:
     def orders_of(self, customer_id: str) -> list[Order]:
         """This customer's orders, newest first; undated ones last, by id."""
         with self._snapshot() as connection:
-            rows = connection.execute("SELECT * FROM orders WHERE customer_id = ?", (customer_id,)).fetchall()
-            parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
-            for part, table in (("items", "order_items"), ("fulfilments", "fulfilments"), ("payments", "payments")):
-                parts[part] = defaultdict(list)
-                for row in connection.execute(
-                    f"SELECT {table}.* FROM {table} JOIN orders ON orders.id = order_id WHERE customer_id = ?"
-                    " ORDER BY order_id, position",
-                    (customer_id,),
-                ):
-                    parts[part][row["order_id"]].append(_values(row, leave_out=("order_id", "position")))
-        orders = [
-            Order.model_validate({**_values(row), **{part: by_order[row["id"]] for part, by_order in parts.items()}})
-            for row in rows
-        ]
+            orders = read_orders(connection, customer_id)
         return sorted(orders, key=lambda order: (-order.placed_at.timestamp() if order.placed_at else float("inf"), order.id))
+
+    def customers_by_email(self, email: str) -> list[Customer]:
+        """The customers with this e-mail address, in any case."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT id FROM customers WHERE email = ? COLLATE NOCASE", (email.strip(),)).fetchall()
+        return [customer for row in rows if (customer := self.customer(row["id"]))]
+
+    def customers_by_postcode(self, postcode: str) -> list[Customer]:
+        """The customers whose own address has this postcode, in any case and spacing."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT id FROM customers WHERE replace(upper(json_extract(address, '$.postcode')), ' ', '') = ?",
+                (postcode.upper().replace(" ", ""),),
+            ).fetchall()
+        return [customer for row in rows if (customer := self.customer(row["id"]))]
+
+    def size_charts(self) -> list[SizeChart]:
+        """Every size chart, by id."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT * FROM size_charts ORDER BY id").fetchall()
+        return [SizeChart.model_validate(_values(row)) for row in rows]
+
+    def reviews_of(self, product_id: str) -> list[Review]:
+        """What buyers wrote of the product, by id."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT * FROM reviews WHERE product_id = ? ORDER BY id", (product_id,)).fetchall()
+        return [Review.model_validate(_values(row)) for row in rows]
 
     def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
         """Products found in the same past baskets: (product id, in how many baskets together), most often first."""
@@ -351,6 +393,12 @@ class ShopWriter:
                 self._insert_new(record)
             case Basket():
                 self._add_basket(record)
+            case SizeChart():
+                self._insert_new(record)
+            case Review():
+                if record.product_id not in self._ids[Product]:
+                    raise BadRecord(f"product_id: the shop has no product '{record.product_id}'")
+                self._insert_new(record)
 
     def _publish(self) -> None:
         assert self._info, "a shop has its info"
@@ -426,10 +474,12 @@ class ShopWriter:
             [(number, product_id) for product_id in sorted(set(basket.product_ids))],
         )
 
-    def _insert_new(self, record: Product | Customer | Order | Clause | Basket, leave_out: Sequence[str] = ()) -> int | None:
+    def _insert_new(
+        self, record: Product | Customer | Order | Clause | Basket | SizeChart | Review, leave_out: Sequence[str] = ()
+    ) -> int | None:
         if record.id in self._ids[type(record)]:
             raise BadRecord(f"id: '{record.id}' occurs twice; the first one is kept")
-        return self._insert(f"{type(record).__name__.lower()}s", record.model_dump(mode="json", exclude=set(leave_out)))
+        return self._insert(table_of(type(record)), record.model_dump(mode="json", exclude=set(leave_out)))
 
     def _insert(self, table: str, values: dict[str, Any]) -> int | None:
         columns, blanks = ", ".join(values), ", ".join("?" * len(values))
@@ -438,6 +488,28 @@ class ShopWriter:
             for name, value in values.items()
         ]
         return self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({blanks})", cells).lastrowid
+
+
+def table_of(kind: type[ShopRecord]) -> str:
+    """The table and file name of a kind of record: SizeChart is kept in "size_charts"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() + "s"
+
+
+def read_orders(connection: sqlite3.Connection, customer_id: str) -> list[Order]:
+    """The customer's orders with their parts, as the connection sees them now."""
+    rows = connection.execute("SELECT * FROM orders WHERE customer_id = ? ORDER BY id", (customer_id,)).fetchall()
+    parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for part, table in (("items", "order_items"), ("fulfilments", "fulfilments"), ("payments", "payments")):
+        parts[part] = defaultdict(list)
+        for row in connection.execute(
+            f"SELECT {table}.* FROM {table} JOIN orders ON orders.id = order_id WHERE customer_id = ? ORDER BY order_id, position",
+            (customer_id,),
+        ):
+            parts[part][row["order_id"]].append(_values(row, leave_out=("order_id", "position")))
+    return [
+        Order.model_validate({**_values(row), **{part: by_order[row["id"]] for part, by_order in parts.items()}})
+        for row in rows
+    ]
 
 
 def _connect(file: Path, *, writable: bool = False) -> sqlite3.Connection:

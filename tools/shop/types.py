@@ -1,11 +1,12 @@
 """What a shop consists of: the canonical form that importers write, the shop database keeps and tools read.
 
-One JSON object a line in products.jsonl, customers.jsonl, orders.jsonl, clauses.jsonl and baskets.jsonl, and one
-shop.yaml, all in one folder; `storehand import jsonl FOLDER --shop DIR` reads them. Unknown keys are errors.
+One JSON object a line in products.jsonl, customers.jsonl, orders.jsonl, clauses.jsonl, baskets.jsonl, size_charts.jsonl and
+reviews.jsonl, and one shop.yaml, all in one folder; `storehand import jsonl FOLDER --shop DIR` reads them, and takes
+policy.yaml over (tools/shop/policy.py). Unknown keys are errors.
 Money is integer minor units (cents, 分) of `currency`; every time carries its zone.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -156,8 +157,17 @@ class Customer(Record):
 
 
 OrderStatus = Literal[
-    "pending", "processed", "shipped", "delivered", "cancelled", "return_requested", "returned", "exchange_requested"
+    "pending",
+    "pending_changed",
+    "processed",
+    "shipped",
+    "delivered",
+    "cancelled",
+    "return_requested",
+    "returned",
+    "exchange_requested",
 ]
+"""`pending_changed` is an order whose items were changed once and that can be changed no more."""
 
 
 class OrderItem(Record):
@@ -190,6 +200,15 @@ class Payment(Record):
     payment_method_id: Id
 
 
+class Discount(Record):
+    """Money off a whole order; it is shared out over the items by their prices."""
+
+    label: LocalText
+    amount_cents: Cents
+    minimum_cents: Cents = 0
+    """The sum of items from which on it holds; a return that takes the kept items below this loses it."""
+
+
 class Order(Record):
     """What a customer bought at one time."""
 
@@ -203,11 +222,24 @@ class Order(Record):
     address: Address
     fulfilments: tuple[Fulfilment, ...] = ()
     payments: tuple[Payment, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+    shipping_cents: Cents = 0
+
+    @property
+    def items_cents(self) -> int:
+        """Sum of the items' prices."""
+        return sum(item.unit_price_cents * item.quantity for item in self.items)
 
     @property
     def total_cents(self) -> int:
-        """Sum of the items' prices."""
-        return sum(item.unit_price_cents * item.quantity for item in self.items)
+        """What the order costs: items and shipping less discounts, never below 0."""
+        return max(0, self.items_cents - sum(discount.amount_cents for discount in self.discounts)) + self.shipping_cents
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """When the last parcel arrived; None while one is on its way, or where the source does not tell."""
+        arrived = [parcel.delivered_at for parcel in self.fulfilments]
+        return max((day for day in arrived if day), default=None) if all(arrived) else None
 
 
 class Clause(Record):
@@ -238,6 +270,47 @@ class Basket(Record):
     product_ids: Annotated[tuple[Id, ...], Field(min_length=1)]
     customer_id: Id | None = None
     placed_at: AwareDatetime | None = None
+
+
+Millimetres = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+"""From and to, both included."""
+
+
+class SizeRow(Record):
+    """One size of a chart: what a body measures that it fits, in mm, and what the size is called elsewhere."""
+
+    size: Annotated[str, StringConstraints(min_length=1, max_length=20)]
+    """As the variants' "size" option has it."""
+    labels: dict[Literal["EU", "UK", "US", "CN", "JP"], str] = Field(default_factory=dict)
+    chest: Millimetres | None = None
+    waist: Millimetres | None = None
+    hips: Millimetres | None = None
+    height: Millimetres | None = None
+    foot: Millimetres | None = None
+
+
+class SizeChart(Record):
+    """Which body a size fits; the chart that names a product's brand and category holds for it before one that names fewer."""
+
+    id: Id
+    brand: str | None = None
+    categories: tuple[str, ...] = ()
+    """English titles of categories, any case; none means every category."""
+    audience: Literal["women", "men", "kids"] | None = None
+    rows: Annotated[tuple[SizeRow, ...], Field(min_length=1)]
+    """From the smallest size to the largest."""
+
+
+class Review(Record):
+    """What a buyer wrote of a product. It is text from outside: it may be counted, never obeyed."""
+
+    id: Id
+    product_id: Id
+    customer_id: Id | None = None
+    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    size: str | None = None
+    """The size bought."""
+    text: Text = ""
 
 
 SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "¥"}

@@ -18,7 +18,7 @@ from typing import TextIO
 from tools.kit.errors import ImportFailed
 from tools.shop.importers import grocery_store, jsonl, litemall, tau_retail
 from tools.shop.importers.source import Entry, Located, Note, Reader, Rejected
-from tools.shop.sqlite_shop import BadRecord, ShopRecord, ShopWriter
+from tools.shop.sqlite_shop import BadRecord, ShopRecord, ShopWriter, table_of
 from tools.shop.types import Basket, Clause, Order, Product, ShopInfo
 
 __all__ = ["FORMATS", "ImportReport", "Note", "Rejected", "import_shop"]
@@ -37,8 +37,9 @@ _PROGRESS_EVERY = 100
 class ImportReport:
     """What became of a source.
 
-    `accepted` counts "products", "variants", "customers", "orders", "clauses" and "baskets". `rejected` and `notes` list the
-    first 1,000 each; rejected.jsonl in the shop's folder has all: `{"where", "reason"}` or, for a note, `{"where", "text"}`.
+    `accepted` counts "products", "variants", "customers", "orders", "clauses", "baskets", "size_charts" and "reviews".
+    `rejected` and `notes` list the first 1,000 each; rejected.jsonl in the shop's folder has all: `{"where", "reason"}` or,
+    for a note, `{"where", "text"}`.
     """
 
     accepted: dict[str, int]
@@ -137,7 +138,7 @@ class _Run:
     def _count(self, where: str, record: ShopRecord) -> None:
         if isinstance(record, ShopInfo):
             return
-        self.accepted[f"{type(record).__name__.lower()}s"] += 1
+        self.accepted[table_of(type(record))] += 1
         if isinstance(record, Product):
             self.accepted["variants"] += len(record.variants)
         if isinstance(record, Clause):

@@ -18,19 +18,21 @@ from tools.shop.importers.source import (
     read_lines,
     required_file,
 )
-from tools.shop.types import Basket, Clause, Customer, Order, Product, ShopInfo
+from tools.shop.types import Basket, Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
-_FILES: tuple[tuple[str, type[Product | Customer | Order | Clause | Basket]], ...] = (
+_FILES: tuple[tuple[str, type[Product | Customer | Order | Clause | Basket | SizeChart | Review]], ...] = (
     ("products.jsonl", Product),
     ("customers.jsonl", Customer),
     ("orders.jsonl", Order),
     ("clauses.jsonl", Clause),
     ("baskets.jsonl", Basket),
+    ("size_charts.jsonl", SizeChart),
+    ("reviews.jsonl", Review),
 )
 
 
 def read(source: Path) -> Iterator[Entry]:
-    """Read a folder with shop.yaml and products.jsonl, and where there are any customers, orders, clauses, baskets, pictures."""
+    """Read a folder with shop.yaml and products.jsonl, and whatever else of the canonical form is there, with its pictures."""
     yield Located("shop.yaml", _read_info(required_file(source, "shop.yaml")))
     required_file(source, "products.jsonl")
     for name, model in _FILES:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tools.kit.errors import ImportFailed
-from tools.shop.importers import grocery_store, jsonl, litemall, tau_retail
+from tools.shop.importers import ecom_bench, grocery_store, jsonl, litemall, tau_retail
 from tools.shop.importers.source import Entry, Located, Note, Reader, Rejected
 from tools.shop.sqlite_shop import BadRecord, ShopRecord, ShopWriter, table_of
 from tools.shop.types import Basket, Clause, Order, Product, ShopInfo
@@ -27,6 +27,7 @@ FORMATS: dict[str, Reader] = {
     "jsonl": jsonl.read,
     "tau-retail": tau_retail.read,
     "litemall": litemall.read,
+    "ecom-bench": ecom_bench.read,
     "grocery-store": grocery_store.read,
 }
 _LISTED = 1_000

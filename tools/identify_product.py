@@ -1,7 +1,7 @@
 """Tell which product a customer's photo shows."""
 
 from tools.kit.facts import Fact, Facts
-from tools.kit.products import product_details, product_fact
+from tools.kit.products import product_details, product_fact, product_list
 from tools.kit.tool import Runtime, customer_tool
 
 SURE = 0.80
@@ -31,10 +31,9 @@ def identify_product(runtime: Runtime) -> Facts:
         reply = f"{match.text} {details.reply}" if details.reply else None
         return Facts(facts=(match, *details.facts), product_ids=details.product_ids, reply=reply)
     candidates = [product for _, product in products]
-    return Facts(
-        facts=(
-            Fact(text=context.phrase("photo_candidates"), source="photo"),
-            *(product_fact(context, candidate) for candidate in candidates),
-        ),
-        product_ids=tuple(candidate.id for candidate in candidates),
+    return product_list(
+        context,
+        [Fact(text=context.phrase("photo_candidates"), source="photo")],
+        [product_fact(context, candidate) for candidate in candidates],
+        [candidate.id for candidate in candidates],
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tools.catalog.index import Filters
 from tools.kit.facts import Fact, Facts
-from tools.kit.products import product_fact
+from tools.kit.products import product_fact, product_list
 from tools.kit.reading import matching_variants, price_limits
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.search_products import shown_product
@@ -42,7 +42,7 @@ def recommend_products(
             key = "nothing_cheaper" if cheaper else "nothing_similar"
             return context.refuse(key, f"product:{start.id}", title=start.title.in_language(context.language))
     facts = [product_fact(context, candidate, because) for candidate, because in found]
-    return Facts(facts=(*why, *facts), product_ids=tuple(candidate.id for candidate, _ in found))
+    return product_list(context, why, facts, [candidate.id for candidate, _ in found])
 
 
 def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | None, tuple[Fact, ...]]:

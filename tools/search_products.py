@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tools.catalog.index import Filters
 from tools.kit.facts import Fact, Facts
-from tools.kit.products import product_details, product_fact
+from tools.kit.products import product_details, product_fact, product_list
 from tools.kit.reading import matching_variants, mentions, named_values, points_back, price_limits, shown_position
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.types import Product, format_money
@@ -69,16 +69,15 @@ def _search(context: ToolContext, query: str) -> Facts:
     best = (fitting or products)[:SHOWN_AT_ONCE]
     if not best:
         return context.refuse("nothing_found", "catalogue")
-    facts = [product_fact(context, candidate) for candidate in best]
-    if fitting and (low is not None or high is not None):
-        facts.insert(0, Fact(text=_limits_text(context, low, high), source="catalogue"))
+    opening = []
     if not fitting:
-        facts.insert(0, Fact(text=context.phrase("no_exact_match"), source="catalogue"))
-    return Facts(
-        facts=tuple(facts),
-        product_ids=tuple(candidate.id for candidate in best),
-        outcome="found" if fitting else "nothing_found",
+        opening = [Fact(text=context.phrase("no_exact_match"), source="catalogue")]
+    elif low is not None or high is not None:
+        opening = [Fact(text=_limits_text(context, low, high), source="catalogue")]
+    listed = product_list(
+        context, opening, [product_fact(context, candidate) for candidate in best], [candidate.id for candidate in best]
     )
+    return listed if fitting else listed.model_copy(update={"outcome": "nothing_found"})
 
 
 def _limits_text(context: ToolContext, low: int | None, high: int | None) -> str:

@@ -1,5 +1,7 @@
 """Products as facts: what a customer is told of a product, with today's price and stock from the shop."""
 
+from collections.abc import Sequence
+
 from tools.kit.facts import Fact, Facts
 from tools.kit.reading import asked_options, matching_variants
 from tools.kit.tool import ToolContext
@@ -45,6 +47,19 @@ def product_fact(context: ToolContext, product: Product, because: str = "") -> F
         options=f" ({options})" if options and context.language == "en" else f"（{options}）" if options else "",
     )
     return Fact(text=f"{text} {because}".strip(), source=f"product:{product.id}")
+
+
+def product_list(context: ToolContext, opening: Sequence[Fact], products: Sequence[Fact], product_ids: Sequence[str]) -> Facts:
+    """Products side by side, numbered as the customer may name them, told word for word: every line of it is a fact.
+
+    `opening` says what these are, in sentences of its own.
+    """
+    intro = opening or (Fact(text=context.phrase("list_found"), source="catalogue"),)
+    space = "" if context.language == "zh" else " "
+    lines = [space.join(fact.text for fact in intro)]
+    lines += [f"{number}. {fact.text}" for number, fact in enumerate(products, start=1)]
+    lines.append(context.phrase("list_question" if len(products) > 1 else "one_question"))
+    return Facts(facts=(*opening, *products), product_ids=tuple(product_ids), reply="\n".join(lines))
 
 
 def product_details(context: ToolContext, product: Product, asked: str) -> Facts:

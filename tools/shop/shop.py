@@ -1,6 +1,7 @@
 """The shop's truth as the tools see it. One implementation ships (sqlite_shop.py); a shop system of one's own is another.
 
-Read-only: nothing that a chat model can reach writes to a shop.
+Reading is all that a chat model's tools do here, but for quotes: a tool may have one prepared, and only code commits it, after
+the customer agreed.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from tools.shop.ledger import Ledger
+from tools.shop.policy import Policy
 from tools.shop.types import Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
 
@@ -18,6 +21,16 @@ class Shop(Protocol):
     @property
     def info(self) -> ShopInfo:
         """Name, currency and words of the shop."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """The shop's rules for returns, exchanges, cancellations and changes."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Prepares and commits quotes."""
         ...
 
     @property

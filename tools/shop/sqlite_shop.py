@@ -1,4 +1,4 @@
-"""A shop in one SQLite file: `DIR/shop.sqlite`, with its pictures below `DIR/pictures/`.
+"""A shop in one SQLite file: `DIR/shop.sqlite`, with its pictures below `DIR/pictures/` and its rules in `DIR/policy.yaml`.
 
 Reading never writes and may happen in any thread, while an import runs too: readers see the old shop until the import
 commits, then the new one. It does not know where the records came from; that is tools/shop/importers/.
@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import date
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,8 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tools.kit.errors import ShopMissing
+from tools.shop.ledger import Ledger, Truth
+from tools.shop.policy import Policy, load_policy
 from tools.shop.types import Basket, Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
 ShopRecord = ShopInfo | Product | Customer | Order | Clause | Basket | SizeChart | Review
@@ -119,8 +121,8 @@ _JSON_COLUMNS = frozenset(
         *("variant_ids", "text", "questions", "overrides", "discounts", "categories", "rows"),
     )
 )
-BUSY_SECONDS = 5.0
-"""How long to wait for another import to end."""
+BUSY_SECONDS = 30.0
+"""How long to wait for another writer to end."""
 _PICTURE_SET = "set-"
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -142,6 +144,16 @@ class SqliteShop:
         self._folder = folder
         self._connection = connection
         self._lock = threading.RLock()
+        ids = [row["id"] for row in connection.execute("SELECT id FROM clauses")]
+        self._policy = load_policy(folder / "policy.yaml", ids)
+        truth = Truth(info=read_info, customer=read_customer, orders=read_orders, product=read_product)
+        self._ledger = Ledger(self._writable, self._policy, truth)
+
+    def _writable(self) -> AbstractContextManager[sqlite3.Connection]:
+        connection = _connect(self._folder / "shop.sqlite", writable=True)
+        # Money that was moved stays moved, even if the power fails the moment after.
+        connection.execute("PRAGMA synchronous = FULL")
+        return closing(connection)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -186,6 +198,16 @@ class SqliteShop:
         return ShopInfo.model_validate_json(self._meta("info"))
 
     @property
+    def policy(self) -> Policy:
+        """The rules of policy.yaml in the shop's folder, as they were when the shop was opened."""
+        return self._policy
+
+    @property
+    def ledger(self) -> Ledger:
+        """Prepares and commits quotes."""
+        return self._ledger
+
+    @property
     def version(self) -> str:
         """A hash of all products, their pictures and all clauses, whatever order they were imported in."""
         return self._meta("version")
@@ -210,12 +232,7 @@ class SqliteShop:
     def product(self, product_id: str) -> Product | None:
         """The product with this id, with today's prices and stock."""
         with self._snapshot() as connection:
-            row = connection.execute("SELECT * FROM products WHERE id = ?", (product_id,)).fetchone()
-            variants = connection.execute(
-                "SELECT product_id, id, options, price_cents, stock FROM variants WHERE product_id = ? ORDER BY position",
-                (product_id,),
-            ).fetchall()
-        return _product(row, variants) if row else None
+            return read_product(connection, product_id)
 
     def option_values(self, name: str) -> frozenset[str]:
         """Every value that some variant has for the option `name`, like all colours."""
@@ -240,14 +257,7 @@ class SqliteShop:
     def customer(self, customer_id: str) -> Customer | None:
         """The customer with this id."""
         with self._snapshot() as connection:
-            row = connection.execute("SELECT * FROM customers WHERE id = ?", (customer_id,)).fetchone()
-            methods = connection.execute(
-                "SELECT id, kind, brand, last_four, balance_cents FROM payment_methods WHERE customer_id = ? ORDER BY position",
-                (customer_id,),
-            ).fetchall()
-        if not row:
-            return None
-        return Customer.model_validate({**_values(row), "payment_methods": [dict(method) for method in methods]})
+            return read_customer(connection, customer_id)
 
     def orders_of(self, customer_id: str) -> list[Order]:
         """This customer's orders, newest first; undated ones last, by id."""
@@ -493,6 +503,33 @@ class ShopWriter:
 def table_of(kind: type[ShopRecord]) -> str:
     """The table and file name of a kind of record: SizeChart is kept in "size_charts"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() + "s"
+
+
+def read_product(connection: sqlite3.Connection, product_id: str) -> Product | None:
+    """The product with this id, as the connection sees it now."""
+    row = connection.execute("SELECT * FROM products WHERE id = ?", (product_id,)).fetchone()
+    variants = connection.execute(
+        "SELECT product_id, id, options, price_cents, stock FROM variants WHERE product_id = ? ORDER BY position", (product_id,)
+    ).fetchall()
+    return _product(row, variants) if row else None
+
+
+def read_customer(connection: sqlite3.Connection, customer_id: str) -> Customer | None:
+    """The customer with this id, as the connection sees them now."""
+    row = connection.execute("SELECT * FROM customers WHERE id = ?", (customer_id,)).fetchone()
+    methods = connection.execute(
+        "SELECT id, kind, brand, last_four, balance_cents FROM payment_methods WHERE customer_id = ? ORDER BY position",
+        (customer_id,),
+    ).fetchall()
+    if not row:
+        return None
+    return Customer.model_validate({**_values(row), "payment_methods": [dict(method) for method in methods]})
+
+
+def read_info(connection: sqlite3.Connection) -> ShopInfo:
+    """What holds for the whole shop."""
+    (value,) = connection.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
+    return ShopInfo.model_validate_json(value)
 
 
 def read_orders(connection: sqlite3.Connection, customer_id: str) -> list[Order]:

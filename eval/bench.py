@@ -235,6 +235,55 @@ def photos(
     _print_table(["photos", "top-1", "top-5"], [[f"{result['photos']}", f"{nearest['top1']:.1%}", f"{nearest['top5']:.1%}"]])
 
 
+@app.command()
+def size(
+    measurements: Annotated[
+        Path,
+        typer.Option("--measurements", help="Measured people, as CSV; see tools/sizes/fit.py.", exists=True, dir_okay=False),
+    ],
+    shop: ShopOption = "demo",
+    as_json: JsonOption = False,
+) -> None:
+    """Advise measured women by height and weight alone: how often the size is right, and how far the estimates are off."""
+    from agent.resources import DEMO, DEMO_SOURCE
+    from eval.size_choices import measure_sizes
+    from tools.shop.sqlite_shop import SqliteShop
+    from tools.shop.types import SizeChart
+
+    if shop == DEMO:
+        # The charts are in the source: no import, no index, no models.
+        lines = (DEMO_SOURCE / "size_charts.jsonl").read_text(encoding="utf-8").splitlines()
+        charts = [SizeChart.model_validate_json(line) for line in lines]
+    else:
+        with SqliteShop.open(Path(shop)) as opened:
+            charts = opened.size_charts()
+    result = measure_sizes(measurements, charts)
+    if as_json:
+        return _print_json(result)
+    models = [name for name in ("held_out", "shipped_model") if name in result]
+    rows = [
+        (f"{model.replace('_', ' ')}, {spoken}", result[model][spoken]) for model in models for spoken in ("stated", "measured")
+    ]
+    _print_table(
+        ["height and weight", "people", "size exact", "within one", "errors mm", "80 % hold"],
+        [
+            [
+                name,
+                f"{row['people']}",
+                f"{row['size_exact']:.1%}",
+                f"{row['size_within_one']:.1%}",
+                " ".join("" if error is None else f"{error:.0f}" for error in row["mean_error_mm"].values()),
+                " ".join("" if share is None else f"{share:.0%}" for share in row["interval_80_holds"].values()),
+            ]
+            for name, row in rows
+        ]
+        + [
+            [name.replace("_", " "), "", f"{row['size_exact']:.1%}", f"{row['size_within_one']:.1%}", "", ""]
+            for name, row in result["baselines"].items()
+        ],
+    )
+
+
 @contextmanager
 def _agent_apart(settings: Settings, shop: str) -> "Iterator[Opened]":
     """The shop's agent, with conversations of its own that are thrown away."""

@@ -131,7 +131,7 @@ def weights() -> None:
 
 @app.command("import")
 def import_(
-    source_format: Annotated[str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall or grocery-store.")],
+    source_format: Annotated[str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall, ecom-bench or grocery-store.")],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder to read.", exists=True)],
     shop: Annotated[Path, typer.Option("--shop", help="Folder that becomes the shop.")],
 ) -> None:

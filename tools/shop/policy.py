@@ -40,6 +40,7 @@ Question = Literal["reason", "opened"]
 class Scope(Record):
     """What a rule is for; what is left out does not matter to it."""
 
+    products: tuple[Id, ...] = ()
     categories: tuple[str, ...] = ()
     """English titles of product categories, any case."""
     attributes: tuple[str, ...] = ()
@@ -111,6 +112,8 @@ class ChangeRule(Rule):
 
     allowed: bool = True
     statuses: tuple[OrderStatus, ...] = ("pending",)
+    same_country: bool = False
+    """Whether a new address must lie in the same country."""
     locks: bool = False
     """Whether the order can be changed no more afterwards."""
 
@@ -151,6 +154,7 @@ class Policy(Record):
     address_changes: tuple[ChangeRule, ...] = ()
     payment_changes: tuple[ChangeRule, ...] = ()
     postage: tuple[PostageRule, ...] = ()
+    exchange_postage: tuple[PostageRule, ...] = ()
     refunds: tuple[RefundRule, ...] = ()
     caps: Caps = Caps()
 
@@ -164,6 +168,7 @@ class Case:
 
     day: date
     """When the order was placed, in the shop's time zone."""
+    product_id: str = ""
     category: str = ""
     attributes: frozenset[str] = frozenset()
     country: str = ""
@@ -193,6 +198,8 @@ def rule_for(rules: Sequence[R], case: Case) -> R | None:
 
 
 def _fits(scope: Scope, case: Case) -> bool:
+    if scope.products and case.product_id not in scope.products:
+        return False
     if scope.categories and case.category.lower() not in {category.lower() for category in scope.categories}:
         return False
     if scope.attributes and not case.attributes & set(scope.attributes):

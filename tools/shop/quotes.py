@@ -20,6 +20,7 @@ from tools.shop.policy import (
     Condition,
     ExchangeRule,
     Policy,
+    PostageRule,
     Reason,
     ReturnRule,
     Rule,
@@ -229,6 +230,8 @@ def work_out(request: Request, state: State) -> Quote:
             rule = _change_rule(state.policy.address_changes, state, _order(state))
             if request.address == _order(state).address:
                 raise NotAllowed("same_address")
+            if rule.same_country and request.address.country.lower() != _order(state).address.country.lower():
+                raise NotAllowed("other_country", clause=rule.clause)
             quote = _quote(request, state, clauses=(rule.clause,))
         case PaymentChangeRequest():
             quote = _payment_change(request, state, _order(state))
@@ -348,7 +351,7 @@ def _return(request: ReturnRequest, state: State, order: Order) -> Quote:
             fee = (price * rule.restocking_fee_percent + 50) // 100
             lines.append(Line(kind="restocking_fee", amount_cents=-fee))
             fees += fee
-    postage, postage_clause = _postage(state, order, request.reason, request.opened)
+    postage, postage_clause = _postage(state.policy.postage, state, order, request.reason, request.opened)
     if postage and postage[0] == "deducted" and postage[1]:
         lines.append(Line(kind="postage", amount_cents=-postage[1]))
         fees += postage[1]
@@ -388,7 +391,7 @@ def _exchange(request: ExchangeRequest, state: State, order: Order) -> Quote:
     if any(rule.once_per_order for rule in rules) and _did(state, "return", "exchange"):
         raise NotAllowed("once_only", clause=rules[0].clause)
     lines, difference = _swapped(request.swaps, state, order)
-    postage, postage_clause = _postage(state, order, request.reason, request.opened)
+    postage, postage_clause = _postage(state.policy.exchange_postage, state, order, request.reason, request.opened)
     if postage and postage[0] == "deducted" and postage[1]:
         lines.append(Line(kind="postage", amount_cents=-postage[1]))
         difference += postage[1]
@@ -438,7 +441,7 @@ def _cancellation(request: CancellationRequest, state: State, order: Order) -> Q
 
 
 def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quote:
-    if not request.swaps and not request.without:
+    if not request.without and all(swap.variant_id == swap.new_variant_id for swap in request.swaps):
         raise NotAllowed("nothing_to_change")
     rule = _change_rule(state.policy.item_changes, state, order)
     pairs = [(swap.variant_id, swap.quantity) for swap in request.swaps]
@@ -608,6 +611,7 @@ def _case(state: State, order: Order, item: OrderItem, reason: Reason | None, op
     product = state.product(item.product_id)
     return Case(
         day=_placed_on(state, order),
+        product_id=item.product_id,
         category=(product.category.en or "") if product else "",
         attributes=frozenset(product.attributes) if product else frozenset(),
         country=order.address.country,
@@ -627,10 +631,10 @@ def _order_case(state: State, order: Order, reason: Reason | None) -> Case:
 
 
 def _postage(
-    state: State, order: Order, reason: Reason | None, opened: bool | None
+    rules: Sequence[PostageRule], state: State, order: Order, reason: Reason | None, opened: bool | None
 ) -> tuple[tuple[Literal["shop", "deducted", "customer"], int] | None, str | None]:
     case = Case(day=_placed_on(state, order), country=order.address.country, reason=reason, opened=opened)
-    rule = rule_for(state.policy.postage, case)
+    rule = rule_for(rules, case)
     return ((rule.paid_by, rule.amount_cents), rule.clause) if rule else (None, None)
 
 
@@ -656,8 +660,6 @@ def _swapped(swaps: Sequence[Swap], state: State, order: Order) -> tuple[list[Li
     difference = 0
     for swap in swaps:
         item = _item(order, swap.variant_id)
-        if swap.new_variant_id == swap.variant_id:
-            raise NotAllowed("same_variant")
         price, options = _variant(state.product, item.product_id, swap.new_variant_id)
         needed[swap.new_variant_id] += swap.quantity
         product = state.product(item.product_id)

@@ -265,14 +265,26 @@ class SqliteShop:
             orders = read_orders(connection, customer_id)
         return sorted(orders, key=lambda order: (-order.placed_at.timestamp() if order.placed_at else float("inf"), order.id))
 
+    def customers(self) -> Iterator[Customer]:
+        """Every customer, by id."""
+        with self._snapshot() as connection:
+            ids = [row["id"] for row in connection.execute("SELECT id FROM customers ORDER BY id")]
+        for customer_id in ids:
+            if customer := self.customer(customer_id):
+                yield customer
+
     def customers_by_email(self, email: str) -> list[Customer]:
         """The customers with this e-mail address, in any case."""
+        if not email.strip():
+            return []
         with self._snapshot() as connection:
             rows = connection.execute("SELECT id FROM customers WHERE email = ? COLLATE NOCASE", (email.strip(),)).fetchall()
         return [customer for row in rows if (customer := self.customer(row["id"]))]
 
     def customers_by_postcode(self, postcode: str) -> list[Customer]:
         """The customers whose own address has this postcode, in any case and spacing."""
+        if not postcode.strip():
+            return []
         with self._snapshot() as connection:
             rows = connection.execute(
                 "SELECT id FROM customers WHERE replace(upper(json_extract(address, '$.postcode')), ' ', '') = ?",

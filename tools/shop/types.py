@@ -79,7 +79,7 @@ class Variant(Record):
 
     id: Id
     options: dict[str, str] = Field(default_factory=dict)
-    """Like {"color": "blue", "size": "M"}: lower-case names; colour and size filters read these two."""
+    """Like {"color": "blue", "size": "M"}; colour and size filters read the options of these two names."""
     price_cents: Cents | None
     """None means that the price is not known; the key must stand there all the same."""
     stock: Annotated[int, Field(ge=0)] | None = None

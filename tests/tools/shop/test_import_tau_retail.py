@@ -158,7 +158,7 @@ def test_the_policy_becomes_clauses_without_the_agents_own_instructions(shop_dir
 @pytest.mark.parametrize(
     ("status", "ours"),
     [
-        ("pending (item modified)", "processed"),
+        ("pending (item modified)", "pending_changed"),
         ("return requested", "return_requested"),
         ("exchange requested", "exchange_requested"),
     ],

@@ -15,9 +15,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
-from tools.kit.errors import ImportFailed
+from tools.kit.errors import BadSettings, ImportFailed
 from tools.shop.importers import ecom_bench, grocery_store, jsonl, litemall, tau_retail
 from tools.shop.importers.source import Entry, Located, Note, Reader, Rejected
+from tools.shop.policy import load_policy
 from tools.shop.sqlite_shop import BadRecord, ShopRecord, ShopWriter, table_of
 from tools.shop.types import Basket, Clause, Order, Product, ShopInfo
 
@@ -30,6 +31,8 @@ FORMATS: dict[str, Reader] = {
     "ecom-bench": ecom_bench.read,
     "grocery-store": grocery_store.read,
 }
+POLICIES = Path(__file__).parent / "policies"
+"""Rules as data for formats whose sources tell them in words only: FORMAT.yaml."""
 _LISTED = 1_000
 _PROGRESS_EVERY = 100
 
@@ -78,6 +81,7 @@ def import_shop(
                 if progress and number % _PROGRESS_EVERY == 0:
                     progress(number)
             run.note_unknown_overrides(listing)
+            _take_policy(format, source, shop_dir, run.clause_ids)
             if not run.accepted["products"]:
                 first = f"; the first: {run.rejected[0].where}: {run.rejected[0].reason}" if run.rejected else ""
                 raise ImportFailed(
@@ -95,6 +99,20 @@ def import_shop(
     return ImportReport(dict(run.accepted), tuple(run.rejected), run.rejected_count, tuple(run.notes))
 
 
+def _take_policy(format: str, source: Path, shop_dir: Path, clause_ids: set[str]) -> None:
+    """The source's own policy.yaml, else the one that ships for its format, unless the shop has one already."""
+    own, shipped, kept = source / "policy.yaml", POLICIES / f"{format}.yaml", shop_dir / "policy.yaml"
+    taken = own if own.is_file() else shipped
+    if not taken.is_file() or (taken == shipped and kept.is_file()):
+        return
+    try:
+        load_policy(taken, clause_ids)
+    except BadSettings as error:
+        raise ImportFailed(f"{error} The shop in '{shop_dir}' is as it was.") from error
+    with _replaced(kept) as file:
+        file.write(taken.read_text(encoding="utf-8"))
+
+
 class _Run:
     """One import: what was accepted, rejected and noted so far."""
 
@@ -105,7 +123,7 @@ class _Run:
         self.notes: list[Note] = []
         self._today = today
         self._moved_by = timedelta(0)
-        self._clause_ids: set[str] = set()
+        self.clause_ids: set[str] = set()
         self._overrides: list[tuple[str, str]] = []
 
     def take(self, entry: Entry, writer: ShopWriter, listing: TextIO) -> None:
@@ -124,7 +142,7 @@ class _Run:
     def note_unknown_overrides(self, listing: TextIO) -> None:
         """Note the clauses that are exceptions to a clause which the shop does not have: they hold all the same."""
         for where, clause_id in self._overrides:
-            if clause_id not in self._clause_ids:
+            if clause_id not in self.clause_ids:
                 self._put_down(Note(where, f"overrides '{clause_id}', which is no clause of this shop"), listing)
 
     def _put_down(self, entry: Rejected | Note, listing: TextIO) -> None:
@@ -143,7 +161,7 @@ class _Run:
         if isinstance(record, Product):
             self.accepted["variants"] += len(record.variants)
         if isinstance(record, Clause):
-            self._clause_ids.add(record.id)
+            self.clause_ids.add(record.id)
             self._overrides += [(where, other) for other in record.overrides]
 
     def _moved(self, record: ShopRecord) -> ShopRecord:

@@ -1,7 +1,6 @@
 """Reads the retail shop of tau-bench: products.json, users.json, orders.json, policy.md.
 
-Sums are dollars; dates there are none; whether a variant can be had is known, how many are left is not. Orders whose items
-were modified once can be changed no more, which is what our "processed" means.
+Sums are dollars; dates there are none; whether a variant can be had is known, how many are left is not.
 Source: Yao et al. 2024, arXiv:2406.12045.
 """
 
@@ -39,7 +38,7 @@ _TOPICS = (
 
 def _our_status(status: object) -> object:
     if isinstance(status, str) and status.startswith("pending ("):
-        return "processed"
+        return "pending_changed"
     return status.replace(" ", "_") if isinstance(status, str) else status
 
 
@@ -137,7 +136,7 @@ def _product(where: str, _key: str, values: object) -> Product | Rejected:
     variants = [
         {
             "id": variant.item_id,
-            "options": _lower(variant.options),
+            "options": variant.options,
             "price_cents": cents(variant.price),
             "stock": None if variant.available else 0,
         }
@@ -174,7 +173,7 @@ def _order(where: str, _key: str, values: object) -> Order | Rejected:
             "product_id": item.product_id,
             "variant_id": item.item_id,
             "title": {"en": item.name},
-            "options": _lower(item.options),
+            "options": item.options,
             "unit_price_cents": cents(item.price),
         }
         for item in order.items
@@ -197,10 +196,6 @@ def _order(where: str, _key: str, values: object) -> Order | Rejected:
         "payments": payments,
     }
     return check(where, Order, record)
-
-
-def _lower(options: dict[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in options.items()}
 
 
 def _address(address: _Address) -> dict[str, str]:

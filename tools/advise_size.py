@@ -182,7 +182,9 @@ def _advise(context: ToolContext, product: Product, said: Said) -> Facts:
     opinion = verdict(context.shop.reviews_of(product.id))
     _remember(case, opinion.shift)
     if not case.places:
-        return _ask(case, held)
+        if opinion.fit:
+            case.tell(f"reviews:{product.id}", f"size_say_{opinion.fit}", count=opinion.count, remarks=opinion.remarks)
+        return _asked(case, _ask(case, held))
     place = combined(case.places)
     assert place is not None
     if opinion.remarks and opinion.fit:
@@ -365,6 +367,13 @@ def _remember(case: _Case, shift: float) -> None:
         # Several things kept are one habit of one body: they count as one finding of the best kind there is.
         sd, places = min(kept.items())
         case.places.append(Place(sum(place.at for place in places) / len(places), sd))
+
+
+def _asked(case: _Case, question: Facts) -> Facts:
+    """The question after what can be told without its answer: whether buyers say that the product runs small."""
+    told = tuple(fact for fact in case.reasons if fact.source.startswith("reviews:"))
+    facts = (*told, *question.facts)
+    return question.model_copy(update={"facts": facts, "reply": _joined(case.context, facts)})
 
 
 def _ask(case: _Case, held: str) -> Facts:

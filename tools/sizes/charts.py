@@ -28,7 +28,7 @@ _GENDERS: tuple[tuple[For, str], ...] = (
     ("women", r"\b(?:women|woman|ladies|female)\b|女"),
     ("men", r"\b(?:men|man|male|gentlemen)\b|男"),
 )
-_SHOES = re.compile(r"\b(?:shoes?|footwear|boots?|sneakers?|sandals?|slippers?)\b|鞋|靴", re.I)
+_SHOES = re.compile(r"\b(?:shoes?|footwear|boots?|sneakers?|sandals?|slippers?)\b|鞋|靴", re.I | re.A)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -59,7 +59,7 @@ def made_for(product: Product) -> For | None:
     told = [text for name in ("gender", "audience") if name in product.attributes for text in product.attributes[name].all()]
     for words in (told, [*product.title.all(), *product.category.all()]):
         for who, pattern in _GENDERS:
-            if any(re.search(pattern, text, re.I) for text in words):
+            if any(re.search(pattern, text, re.I | re.A) for text in words):
                 return who
     return None
 

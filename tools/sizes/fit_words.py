@@ -51,7 +51,7 @@ def _patterns() -> dict[Fit, re.Pattern[str]]:
         or not all(isinstance(words, list) for words in loaded.values())
     ):
         raise BadSettings(f"'{path}' must list words under {', '.join(FITS)}; see the file as shipped.")
-    return {fit: re.compile("|".join(_pattern(str(word)) for word in loaded[fit]), re.I) for fit in FITS}
+    return {fit: re.compile("|".join(_pattern(str(word)) for word in loaded[fit]), re.I | re.A) for fit in FITS}
 
 
 def _pattern(word: str) -> str:

@@ -31,6 +31,8 @@ MM_PER_CHI = 1000 / 3
 GRAMS_PER_POUND = 453.59237
 GRAMS_PER_STONE = 6350.29318
 ADULT_YEARS = 17
+ANSWER_WORDS = 5
+"""A clause of no more words, or Chinese characters, that holds a size and asks nothing is an answer."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,14 @@ class Said:
         return tuple(size for size in self.sizes if size.worn)
 
 
+_ASCII = re.I | re.A
+"""With word edges between Latin and Chinese: 「50kg的」."""
 _N = r"(\d{1,4}(?:\.\d{1,2})?)"
 _NOT_IN_NUMBER = r"(?<![\d.])"
-_UNIT = r"\s*(cm|厘米|公分|mm|毫米|meters?|metres?|m(?![a-z])|米|inch(?:es)?|英寸|in(?![a-z])|[\"”″]|'')?(?![\d.]*\d)"
+_UNIT = (
+    r"\s*(cm|厘米|公分|mm|毫米|meters?|metres?|m(?![a-z])|米|inch(?:es)?|英寸|in(?![a-z])|[\"”″]|'')?(?![\d.]*\d|[a-hj]{1,3}\b)"
+)
+"""A unit or none; a letter right after the number makes it a bra size, whose number is no girth."""
 _FILLER = (
     r"(?:[\s:：=]|length|长度?|measurements?|size|is|are|was|of|about|around|roughly|measures?|at|like|"
     r"是|为|有|大概|大约|约|差不多|在){0,8}"
@@ -95,33 +102,33 @@ _AFTER: dict[Measure, str] = {
     "foot": r"[\s-]*(?:foot|feet)\b(?!\s*\d)",
 }
 _FEET = re.compile(
-    rf"{_NOT_IN_NUMBER}([3-7])\s*(?:['’′](?!')|ft\b\.?|feet\b|foot\b)\s*(?:and\s*)?(?:(\d{{1,2}}(?:\.\d)?)\s*(?:\"|”|″|''|’’|in(?:ch(?:es)?)?\b)?(?!\s*(?:kg|lb|\d)))?",
-    re.I,
+    rf"{_NOT_IN_NUMBER}([3-7])\s*(?:['’′](?!')|(?:ft|feet|foot)(?![a-z])\.?)\s*(?:and\s*)?(?:(\d{{1,2}}(?:\.\d)?)\s*(?:\"|”|″|''|’’|in(?:ch(?:es)?)?\b)?(?!\s*(?:kg|lb|\d)))?",
+    _ASCII,
 )
-_METRES = re.compile(rf"{_NOT_IN_NUMBER}([12])\s?(?:米|m)(\d{{1,2}})(?!\d)(?!\s*(?:kg|公斤|斤|lb))", re.I)
-_DECIMAL_METRES = re.compile(rf"{_NOT_IN_NUMBER}([012]\.\d{{1,2}})\s*(?:m\b|米|meters?|metres?)", re.I)
+_METRES = re.compile(rf"{_NOT_IN_NUMBER}([12])\s?(?:米|m)(\d{{1,2}})(?!\d)(?!\s*(?:kg|公斤|斤|lb))", _ASCII)
+_DECIMAL_METRES = re.compile(rf"{_NOT_IN_NUMBER}([012]\.\d{{1,2}})\s*(?:m\b|米|meters?|metres?)", _ASCII)
 _CHINESE_METRES = re.compile(r"([一二两])米([零一二三四五六七八九])([零一二三四五六七八九])?")
 _CHI = re.compile(r"(?:(\d(?:\.\d{1,2})?)|([一二两三四]))\s*尺\s*(?:(\d)|([一二三四五六七八九半]))?")
-_BARE_CM = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:cm|厘米|公分)", re.I)
+_BARE_CM = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:cm|厘米|公分)", _ASCII)
 _TRIPLE = re.compile(
     r"(?:三围|\bmeasurements?|\bbwh|\bvitals?)[^\d]{0,12}(\d{2,3})\s*[-/,，、\s]\s*(\d{2,3})\s*[-/,，、\s]\s*(\d{2,3})(?!\d)"
     r"|(?<![\d./-])(\d{2,3})([-/])(\d{2,3})\5(\d{2,3})(?![\d./-])",
-    re.I,
+    _ASCII,
 )
 _BESIDE_WEIGHT = re.compile(
     rf"{_NOT_IN_NUMBER}(1[3-9]\d|20\d|1\.[3-9]\d?|2\.0\d?)\s*(?:[,，、/和及]|\band\b|&|\s)\s*(?:体重|weigh(?:t|ing)?)?\s*{_N}\s*"
     r"(?:kgs?|公斤|千克|斤|lbs?|pounds?|kilos?|磅)",
-    re.I,
+    _ASCII,
 )
-_KG = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:kgs?\b|公斤|千克|kilos?\b|kilograms?\b)", re.I)
+_KG = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:kgs?\b|公斤|千克|kilos?\b|kilograms?\b)", _ASCII)
 _JIN = re.compile(rf"{_NOT_IN_NUMBER}(?:{_N}|([一二两三四五六七八九十百零]{{2,6}}))\s*(?:市)?斤")
-_POUNDS = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:lbs?\b|pounds?\b|磅)", re.I)
+_POUNDS = re.compile(rf"{_NOT_IN_NUMBER}{_N}\s*(?:lbs?\b|pounds?\b|磅)", _ASCII)
 _STONE = re.compile(
     rf"{_NOT_IN_NUMBER}(\d{{1,2}}(?:\.5)?)\s*(?:stones?|st)\b(?:\s*(?:and\s*)?(\d{{1,2}})(?:\s*(?:lbs?|pounds?)\b)?(?!\s*(?:kg|cm|\d)))?",
-    re.I,
+    _ASCII,
 )
-_WEIGHT_WORD = re.compile(rf"(?:\bweigh(?:t|s|ing)?|体重|重){_FILLER}{_N}(?!\s*(?:cm|厘米|mm))", re.I)
-_AGE = re.compile(r"(?<!\d)(\d{1,2})\s*(?:-?\s*years?[\s-]*old|\s?y/?o\b|周?岁)|(?:aged?\s+)(\d{1,2})\b", re.I)
+_WEIGHT_WORD = re.compile(rf"(?:\bweigh(?:t|s|ing)?|体重|重){_FILLER}{_N}(?!\s*(?:cm|厘米|mm))", _ASCII)
+_AGE = re.compile(r"(?<!\d)(\d{1,2})\s*(?:-?\s*years?[\s-]*old|\s?y/?o\b|周?岁)|(?:aged?\s+)(\d{1,2})\b", _ASCII)
 _LETTER = r"(?:XXS|XS|S|M|L|XL|XXL|XXXL|[2-5]XL)"
 _LABEL = r"(\d{2,3}/\d{2,3}[ABCYabcy]?|\d{1,3}(?:\.\d)?)"
 _NO_UNIT = r"(?![\d.]*\d)(?!\s*(?:cm|厘米|kg|公斤|斤|lb|mm|%|元|块|\$|years?|岁|days?|天))"
@@ -133,17 +140,20 @@ _SYSTEMS: dict[str, System] = {
 _ZH_SYSTEM = r"欧码|英码|美码|日码|国标|中国码|国码|[欧英美](?=\s*\d)"
 _SIZE_FORMS = (
     re.compile(
-        rf"\b(?P<system>EUR?|UK|USA?|CN|JP)\s?(?:women'?s|men'?s|sizes?|码)?\s?(?P<label>{_LABEL[1:-1]}|{_LETTER}\b){_NO_UNIT}", re.I
+        rf"\b(?P<system>EUR?|UK|USA?|CN|JP)\s?(?:women'?s|men'?s|sizes?|码)?\s?(?P<label>{_LABEL[1:-1]}|{_LETTER}\b){_NO_UNIT}", _ASCII
     ),
-    re.compile(rf"(?<![\d.])(?P<label>{_LABEL[1:-1]})\s*(?P<system>EUR?|UK|USA?|CN|JP)\b", re.I),
+    re.compile(r"(?<![\d./])(?P<label>1[3-9]\d/\d{2,3}[ABCY])(?![A-Za-z])", re.A),
+    re.compile(rf"(?<![\d.])(?P<label>{_LABEL[1:-1]})\s*(?P<system>EUR?|UK|USA?|CN|JP)\b", _ASCII),
     re.compile(rf"(?P<system>{_ZH_SYSTEM})(?:的)?\s*(?P<label>{_LABEL[1:-1]}){_NO_UNIT}"),
     re.compile(r"(?<![\d.])(?P<label>\d{2,3}(?:\.5)?)\s?[码号]"),
-    re.compile(rf"\bsizes?\s+(?:is\s+|an?\s+)?(?P<label>{_LABEL[1:-1]}|{_LETTER})\b{_NO_UNIT}", re.I),
-    re.compile(rf"(?<![A-Za-z0-9'’&.-])(?P<label>{_LETTER})(?=\s?[码号])", re.I),
+    re.compile(rf"\bsizes?\s+(?:is\s+|an?\s+)?(?P<label>{_LABEL[1:-1]}|{_LETTER})\b{_NO_UNIT}", _ASCII),
+    re.compile(rf"(?<![A-Za-z0-9'’&.-])(?P<label>{_LETTER})(?=\s?[码号])", _ASCII),
     re.compile(rf"(?<![A-Za-z0-9'’&.-])(?P<label>{_LETTER})(?![A-Za-z0-9'’&-])"),
-    re.compile(r"\b(?:wear|take|i'?m|am) (?:usually |normally |always )?(?:an? )?(?P<label>\d{1,2}(?:\.5)?) (?:in|at|from)\b", re.I),
+    re.compile(r"\b(?:wear|take|i'?m|am) (?:usually |normally |always )?(?:an? )?(?P<label>\d{1,2}(?:\.5)?) (?:in|at|from)\b", _ASCII),
     re.compile(r"穿(?:的是|的)?\s*(?P<label>\d{2}(?:\.5)?)(?=[的，。,.!！;；]|$)"),
-    re.compile(r"\b(?:wear|take)\s+an?\s+(?P<label>medium|small|large|extra[- ]small|extra[- ]large)\b", re.I),
+    re.compile(
+        r"\b(?:wear|take|am|i['’]?m|usually|normally|always) (?:an? )?(?P<label>medium|small|large|extra[- ](?:small|large))\b", _ASCII
+    ),
     re.compile(r"穿(?:的是|的)?(?P<label>[小中大]|加大)[码号]"),
 )  # fmt: skip
 _SPELLED = {
@@ -154,11 +164,11 @@ _CLAUSES = re.compile(r"[，。；;!?！？\n]|[.,]\s|\bbut\b|但是?")
 _WORN = re.compile(
     r"\b(?:wears?|wearing|usually|normally|always|generally|my (?:usual )?size|i['’]?m (?:an? |usually)|i am an? |takes? an?)|"
     r"穿|平时|一般|通常|平常|我是|习惯|尺码是",
-    re.I,
+    _ASCII,
 )
 _ASKED = re.compile(
     r"\b(?:should|shall|can|could|would|will|which|what|do i|does|is it|or)\b|吗|多大|合适|能穿|可以穿|适合|什么|还是|哪个|几码|会不会",
-    re.I,
+    _ASCII,
 )
 _BRAND_EN = re.compile(
     r"\b(?:in|at|from)\s+(?:an?\s+|the\s+)?(?!(?:size|eu|uk|us|general|most|all|other|your|my|this|that|it|jeans|dress(?:es)?|tops?|shoes|shirts?|t-shirts?|trousers|clothes|both|cm|inches)\b)"
@@ -183,13 +193,15 @@ _PEOPLE: dict[str, tuple[Audience, str]] = {
         r"孩子|儿子|女儿|宝宝|小孩|小朋友|女童|男童|儿童|娃",
     ),
 }  # fmt: skip
-_SELF = re.compile(r"\bmyself\b|\bfor me\b|我自己|自己穿", re.I)
-_WOMEN = re.compile(r"\b(?:wom[ae]n(?:'s)?|female|lady|ladies(?:')?|she|her)\b|女|她", re.I)
-_MEN = re.compile(r"\b(?:m[ae]n(?:'s)?|male|guy|he|him|his)\b|男|他(?!们)", re.I)
-_PREGNANT = re.compile(r"\bpregnan|\bexpecting a baby|\bmaternity|怀孕|孕妇|孕期", re.I)
+_SELF = re.compile(r"\bmyself\b|\bfor me\b|我自己|自己穿", _ASCII)
+_WOMEN = re.compile(r"\b(?:wom[ae]n(?:'s)?|female|lady|ladies(?:')?|she|her)\b|女|她", _ASCII)
+_MEN = re.compile(r"\b(?:m[ae]n(?:'s)?|male|guy|he|him|his)\b|男|他(?!们)", _ASCII)
+_PREGNANT = re.compile(r"\bpregnan|\bexpecting a baby|\bmaternity|怀孕|孕妇|孕期", _ASCII)
 _WANT_EN, _WANT_ZH = r"\b(?:like|prefer|want|love|wear)[^.,;!?]{0,30}", r"(?:喜欢|想要?|希望|要)[^，。！？]{0,8}"
-_LOOSE = re.compile(rf"{_WANT_EN}\b(?:loose|baggy|relaxed|roomy|oversized)|{_WANT_ZH}(?:宽松|松一点|松点|大一点|大点)", re.I)
-_SLIM = re.compile(rf"{_WANT_EN}\b(?:slim|tight|snug|fitted|close-fitting)|{_WANT_ZH}(?:修身|紧身|贴身|合身一点|紧一点)", re.I)
+_LOOSE = re.compile(rf"{_WANT_EN}\b(?:loose|baggy|relaxed|roomy|oversized)|{_WANT_ZH}(?:宽松|松一点|松点|大一点|大点)", _ASCII)
+_SLIM = re.compile(
+    rf"{_WANT_EN}\b(?:slim|tight|snug|fitted|close-fitting)|{_WANT_ZH}(?:修身|紧身|贴身|合身一点|紧一点)", _ASCII
+)
 
 
 def read_body(messages: Sequence[str], *, brands: Iterable[str] = (), titles: Iterable[str] = ()) -> Said:
@@ -353,9 +365,9 @@ def _take_girths(page: _Page) -> None:
                 return page.measure(measure, _millimetres(found[1], found[2], measure), found[0], certain=True)
 
             if before:
-                page.take(re.compile(f"{_NOT_IN_NUMBER}{_N}{_UNIT}{_AFTER[measure]}", re.I), keep)
+                page.take(re.compile(f"{_NOT_IN_NUMBER}{_N}{_UNIT}{_AFTER[measure]}", _ASCII), keep)
             else:
-                page.take(re.compile(f"{_WORDS[measure]}{_FILLER}{_N}{_UNIT}", re.I), keep)
+                page.take(re.compile(f"{_WORDS[measure]}{_FILLER}{_N}{_UNIT}", _ASCII), keep)
 
 
 def _take_height(page: _Page) -> None:
@@ -375,7 +387,7 @@ def _take_height(page: _Page) -> None:
     page.take(_METRES, metres)
     page.take(_CHINESE_METRES, chinese)
     page.take(
-        re.compile(f"{_WORDS['height']}{_FILLER}{_N}{_UNIT}", re.I),
+        re.compile(f"{_WORDS['height']}{_FILLER}{_N}{_UNIT}", _ASCII),
         lambda found: page.measure("height", _millimetres(found[1], found[2], "height"), found[0], certain=True),
     )
     page.take(_DECIMAL_METRES, lambda found: page.measure("height", float(found[1]) * 1000, found[0], certain=False))
@@ -412,7 +424,7 @@ def _take_weight(page: _Page) -> None:
 
 
 def _is_said_of_a_body(text: str, found: re.Match[str]) -> bool:
-    return bool(re.search(r"(?:weigh|体重|身高|重)\D{0,8}$", text[: found.start()], re.I))
+    return bool(re.search(r"(?:weigh|体重|身高|重)\D{0,8}$", text[: found.start()], _ASCII))
 
 
 def _take_bare_height(page: _Page) -> None:
@@ -426,7 +438,7 @@ def _take_bare_height(page: _Page) -> None:
 
 def _who(text: str) -> tuple[str | None, Audience | None]:
     for other, (audience, words) in _PEOPLE.items():
-        if re.search(words, text, re.I):
+        if re.search(words, text, _ASCII):
             return other, audience
     person = "self" if _SELF.search(text) else None
     women, men = bool(_WOMEN.search(text)), bool(_MEN.search(text))
@@ -435,9 +447,12 @@ def _who(text: str) -> tuple[str | None, Audience | None]:
 
 def _sizes(text: str, brands: tuple[str, ...]) -> tuple[SaidSize, ...]:
     sizes: list[SaidSize] = []
+    asked = bool(_ASKED.search(text) or re.search(r"[?？]|\b(?:have|stock)\b|有货|有没有|呢", text, _ASCII))
     for clause in _CLAUSES.split(text):
         rest = clause
-        worn = bool(_WORN.search(clause)) and not _ASKED.search(clause)
+        # A bare "EU 38" or "M in Zara" answers the question what is worn elsewhere.
+        answer = not asked and len(re.findall(r"[A-Za-z]+|[\u4e00-\u9fff]", clause)) <= ANSWER_WORDS
+        worn = (bool(_WORN.search(clause)) or answer) and not _ASKED.search(clause)
         for form in _SIZE_FORMS:
             while found := form.search(rest):
                 label = _SPELLED.get(found["label"].lower().replace("-", " "), found["label"].upper())

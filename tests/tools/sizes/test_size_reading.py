@@ -24,6 +24,9 @@ from tools.sizes.reading import SaidSize, read_body
         ("身高165体重52", 1650, 52_000),
         ("身高1米6 体重110斤", 1600, 55_000),
         ("165 104斤", 1650, 52_000),
+        ("160cm 50kg的女生穿多大", 1600, 50_000),
+        ("我5ft5，115lbs左右", 1651, 52_163),
+        ("I am 62 inches tall and weigh 120 lbs", 1575, 54_431),
         ("170cm 70kg, do you have it under $50?", 1700, 70_000),
     ],
 )
@@ -96,6 +99,14 @@ def test_a_weight_without_a_unit_that_may_be_either_is_asked_about(said: str) ->
         ("ZARA的衣服我平时穿S码", SaidSize("S", None, "ZARA", True)),
         ("I normally take a medium", SaidSize("M", None, None, True)),
         ("I wear L in harbour & pine", SaidSize("L", None, "Harbour & Pine", True)),
+        ("usually a medium", SaidSize("M", None, None, True)),
+        ("我穿165/88A", SaidSize("165/88A", None, None, True)),
+        ("EU 38", SaidSize("38", "EU", None, True)),
+        ("38码", SaidSize("38", None, None, True)),
+        ("I'm a guy, US 10 in Nike", SaidSize("10", "US", "Nike", True)),
+        ("EU 38?", SaidSize("38", "EU", None, False)),
+        ("有38码吗", SaidSize("38", None, None, False)),
+        ("do you have it in M", SaidSize("M", None, None, False)),
         ("what is UK 12 in EU?", SaidSize("12", "UK", None, False)),
         ("would M fit me?", SaidSize("M", None, None, False)),
         ("M码能穿吗", SaidSize("M", None, None, False)),
@@ -103,6 +114,11 @@ def test_a_weight_without_a_unit_that_may_be_either_is_asked_about(said: str) ->
 )
 def test_a_size_worn_is_told_from_one_asked_about(said: str, size: SaidSize) -> None:
     assert read_body([said], brands=["Harbour & Pine"]).sizes == (size,)
+
+
+@pytest.mark.parametrize("said", ["my bust is 36B", "胸围75C", "I wear a bra, bust 34DD"])
+def test_a_bra_size_is_no_girth(said: str) -> None:
+    assert "chest" not in read_body([said]).measures
 
 
 def test_contractions_and_prices_are_no_sizes() -> None:

@@ -45,6 +45,8 @@ RETURNED_SHARE = 0.5
 """What is left of a size's odds if the customer sent it back: the reason is not recorded."""
 WISH_SHIFT = 0.3
 CANDIDATES = 8
+LOOKED_BACK = 2
+"""How many earlier messages may still name the product; each costs a search."""
 NAMED_SHARE = 0.6
 """The share of a title's words that a customer must write to name it."""
 _SYSTEMS: tuple[System, ...] = ("EU", "UK", "US", "CN", "JP")
@@ -75,13 +77,18 @@ def _brands(context: ToolContext) -> frozenset[str]:
 
 
 def _meant_product(context: ToolContext, named: str | None) -> Product | None:
-    """The product shown or named, else the one of the customer's own orders that the words name."""
+    """The product shown or named, one of the customer's own orders too; else the only one shown, else the one named lately."""
     if known := shown_product(context, named):
         return known
-    for text in (context.said, named, *reversed(context.earlier)):
+    for text in (context.said, named):
         if text and (found := _named_in(context, text)):
             return found
-    return context.shop.product(context.shown[0]) if len(context.shown) == 1 else None
+    if len(context.shown) == 1:
+        return context.shop.product(context.shown[0])
+    for text in reversed(context.earlier[-LOOKED_BACK:]):
+        if found := _named_in(context, text):
+            return found
+    return None
 
 
 def _named_in(context: ToolContext, text: str) -> Product | None:
@@ -261,13 +268,13 @@ def _measure(case: _Case) -> str:
 def _estimate(case: _Case, height: int, weight: int) -> str:
     """Fill in the girths that the customer did not give; returns the key of the sentence that says why not."""
     context, model = case.context, body_model()
-    # A daughter in a women's dress may be grown up or not; a man in it is no woman.
-    adult_woman = case.audience == "women" and case.said.audience in (None, "women")
-    adult_woman = adult_woman and (case.said.age_years is None or case.said.age_years >= ADULT_YEARS)
+    # Who wears it, not whom it is made for: a daughter in a women's dress may be a child, a woman may buy a men's T-shirt.
+    wearer = case.said.audience or case.audience
+    adult_woman = wearer == "women" and (case.said.age_years is None or case.said.age_years >= ADULT_YEARS)
     if case.said.pregnant:
         return "size_not_pregnant"
     if not adult_woman:
-        return "size_ask_who" if case.audience is None else "size_women_only"
+        return "size_ask_who" if wearer is None else "size_women_only"
     estimates = estimate_woman(height, weight)
     if estimates is None:
         return "size_out_of_range"

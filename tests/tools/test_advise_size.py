@@ -66,6 +66,18 @@ def test_numbers_told_earlier_are_remembered(shop: DemoShop) -> None:
     assert advice(facts) == "S"
 
 
+def test_the_product_just_asked_about_is_meant_before_one_named_earlier(shop: DemoShop) -> None:
+    earlier = ("tell me about the Breeze Linen Midi Dress", "which size of the wrap dress?")
+    assert ask(advise_size, shop, "I'm 165 cm and 58 kg", earlier=earlier, shown=(DRESS,)).product_ids == (DRESS,)
+    assert ask(advise_size, shop, "I'm 165 cm and 58 kg", earlier=earlier[:1], shown=()).product_ids == ("p001",)
+
+
+def test_a_woman_in_a_mens_shirt_is_still_a_woman(shop: DemoShop) -> None:
+    facts = ask(advise_size, shop, "I'm a woman, 170 cm, 70 kg", shown=(MENS_TEE,))
+    assert advice(facts) == "M"
+    assert "body-model" in sources(facts)
+
+
 def test_no_number_is_taken_from_the_models_argument(shop: DemoShop) -> None:
     facts = ask(advise_size, shop, "which size?", shown=(DRESS,), product="Meadow Floral Wrap Dress 165 cm 58 kg")
     assert advice(facts) is None

@@ -16,7 +16,7 @@ the item decides. What a rule says in words stands in the clause it names; that 
 Every section that is there ends with rules for everything (no `for`), and these leave no day without a rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -222,20 +222,33 @@ def _fits(scope: Scope, case: Case) -> bool:
     return True
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves days as text: then a day that does not exist is found where every other bad value is, with its line."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    start: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def load_policy(path: Path, clause_ids: Iterable[str] | None = None) -> Policy:
     """Read and check policy.yaml; an empty policy if there is no such file.
 
-    Raises BadSettings naming the line for a key, clause or value that is not known, a rule that can never apply, two rules for
-    the same case on the same day, and days for which there is no rule.
+    Raises BadSettings naming the line for a key, clause or value that is not known, a key that stands twice, a rule that can
+    never apply, two rules for the same case on the same day, and days for which there is no rule.
     """
     if not path.is_file():
         return Policy()
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise BadSettings(f"'{path}' is not valid YAML ({error}); mend it.") from error
+    for key in _doubled(node):
+        # YAML would silently keep the last one, and drop a rule that forbids.
+        raise BadSettings(f"'{path}', line {key.start_mark.line + 1}: '{key.value}' stands here twice; leave one.")
     try:
         policy = Policy.model_validate(values if values is not None else {})
     except ValidationError as error:
@@ -247,6 +260,22 @@ def load_policy(path: Path, clause_ids: Iterable[str] | None = None) -> Policy:
         for number, problem in _problems(getattr(policy, section), known):
             raise BadSettings(f"'{path}', line {_line(node, (section, number))}: {section}: {problem}.")
     return policy
+
+
+def _doubled(root: Any) -> Iterator[yaml.ScalarNode]:
+    """Keys that stand in their mapping a second time."""
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+            continue
+        seen.add(id(node))  # an alias may lead back
+        if isinstance(node, yaml.MappingNode):
+            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            yield from (key for number, key in enumerate(keys) if key.value in {each.value for each in keys[:number]})
+            nodes += [value for _, value in node.value]
+        else:
+            nodes += node.value
 
 
 def _line(node: Any, path: Sequence[int | str]) -> int:
@@ -282,7 +311,7 @@ def _problems(rules: Sequence[Rule], clause_ids: set[str] | None) -> Iterable[tu
                     number,
                     f"rules '{other.id}' and '{rule.id}' hold for the same case on the same days; end one before the other",
                 )
-            if other.scope == Scope() and rule.scope != Scope() and _covers(other, rule):
+            if other.scope != rule.scope and _takes_all(other.scope, rule.scope) and _covers(other, rule):
                 yield number, f"rule '{rule.id}' can never apply: '{other.id}' above it takes every case; move it up"
     if rules:
         yield from _gaps(rules)
@@ -303,7 +332,8 @@ def _gaps(rules: Sequence[Rule]) -> Iterable[tuple[int, str]]:
         if earlier.effective_to and later.effective_from and later.effective_from > earlier.effective_to + timedelta(days=1):
             yield (
                 number,
-                f"there is no rule from {earlier.effective_to + timedelta(days=1)} to {later.effective_from}; close the gap",
+                f"there is no rule from {earlier.effective_to + timedelta(days=1)}"
+                f" to {later.effective_from - timedelta(days=1)}; close the gap",
             )
     last_number, last = general[-1]
     if last.effective_to:
@@ -314,6 +344,18 @@ def _overlap(one: Rule, other: Rule) -> bool:
     return max(one.effective_from or date.min, other.effective_from or date.min) <= min(
         one.effective_to or date.max, other.effective_to or date.max
     )
+
+
+def _takes_all(one: Scope, other: Scope) -> bool:
+    """Whether every case that fits `other` fits `one`."""
+    for name in ("products", "categories", "attributes", "countries", "reasons", "methods"):
+        any_case = name in ("categories", "countries")
+        taken, cases = ({value.lower() if any_case else value for value in getattr(scope, name)} for scope in (one, other))
+        if taken and not (cases and cases <= taken):
+            return False
+    if one.within_days is not None and (other.within_days is None or other.within_days > one.within_days):
+        return False
+    return one.opened is None or one.opened == other.opened
 
 
 def _covers(one: Rule, other: Rule) -> bool:

@@ -257,9 +257,15 @@ def _quote(request: Request, state: State, **values: object) -> Quote:
 
 
 def _order(state: State) -> Order:
-    if state.order is None:
+    order = state.order
+    if order is None:
         raise NotAllowed("order_not_found")
-    return state.order
+    # An import may bring back an order as it was before; what was agreed to since still holds.
+    if _did(state, "cancellation"):
+        return order.model_copy(update={"status": "cancelled"})
+    if order.status == "pending" and any(quote.locks for quote in state.done):
+        return order.model_copy(update={"status": "pending_changed"})
+    return order
 
 
 def kept_units(order: Order, done: Iterable[Quote]) -> Counter[str]:
@@ -270,7 +276,8 @@ def kept_units(order: Order, done: Iterable[Quote]) -> Counter[str]:
     for quote in done:
         match quote.request:
             case ReturnRequest(items=items):
-                kept.subtract({units.variant_id: units.quantity for units in items})
+                for units in items:
+                    kept[units.variant_id] -= units.quantity
             case ExchangeRequest(swaps=swaps):
                 for swap in swaps:
                     kept[swap.variant_id] -= swap.quantity
@@ -312,21 +319,28 @@ def _shared_out(amount: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def _paid(order: Order) -> Counter[str]:
-    """Net paid by method id, in the order in which the methods were first used."""
-    net: Counter[str] = Counter()
-    for payment in order.payments:
-        net[payment.payment_method_id] += payment.amount_cents if payment.kind == "payment" else -payment.amount_cents
-    return net
-
-
 def _still_paid(state: State, order: Order) -> Counter[str]:
-    """Net paid by method, less what is promised already and only waits for a parcel."""
-    net = _paid(order)
+    """Net paid by method id, in the order of first use, less what is promised and only waits for a parcel.
+
+    An import may bring back an order without what moved since: money that was agreed to counts all the same, and once.
+    """
+    paid: Counter[str] = Counter()
+    refunded: Counter[str] = Counter()
+    agreed_paid: Counter[str] = Counter()
+    agreed_refunded: Counter[str] = Counter()
+    promised: Counter[str] = Counter()
+    for payment in order.payments:
+        (paid if payment.kind == "payment" else refunded)[payment.payment_method_id] += payment.amount_cents
     for quote in state.done:
-        if quote.paid == "on_receipt" and quote.id not in state.received and isinstance(quote.request, ReturnRequest):
-            for move in quote.moves:
-                net[move.payment_method_id] -= move.amount_cents
+        waits = quote.paid == "on_receipt" and quote.id not in state.received
+        for move in quote.moves:
+            if move.kind == "refund":
+                (promised if waits else agreed_refunded)[move.payment_method_id] += move.amount_cents
+            elif not waits:
+                agreed_paid[move.payment_method_id] += move.amount_cents
+    net = paid | agreed_paid
+    net.subtract(refunded | agreed_refunded)
+    net.subtract(promised)
     return net
 
 
@@ -355,17 +369,18 @@ def _return(request: ReturnRequest, state: State, order: Order) -> Quote:
     if postage and postage[0] == "deducted" and postage[1]:
         lines.append(Line(kind="postage", amount_cents=-postage[1]))
         fees += postage[1]
-    kept = kept_units(order, state.done)
-    before = price_after_discounts(order, kept)
-    after = price_after_discounts(order, kept - wanted)
-    if share := sum(line.amount_cents for line in lines if line.kind == "item") - (before - after):
+    # An exchanged piece is still the customer's, as another variant, and its price was settled with the exchange.
+    returns = [quote for quote in state.done if isinstance(quote.request, ReturnRequest)]
+    kept = kept_units(order, returns) - wanted
+    # Kept pieces cost more once a discount is lost, and no return charges that; the next one must not refund it either.
+    before = min(price_after_discounts(order, kept_units(order, returns[:n])) for n in range(len(returns) + 1))
+    credit = max(0, before - price_after_discounts(order, kept))
+    if share := sum(line.amount_cents for line in lines if line.kind == "item") - credit:
         lines.append(Line(kind="discount", amount_cents=-share))
-    nothing_kept = not +(kept - wanted) and not _did(state, "exchange")
-    shipping = order.shipping_cents if nothing_kept and all(rule.refund_shipping for rule in rules) else 0
+    shipping = order.shipping_cents if not kept and all(rule.refund_shipping for rule in rules) else 0
     if shipping:
         lines.append(Line(kind="shipping", amount_cents=shipping))
-    # Never more than is still paid for what is given back: what the kept items cost stays with the shop.
-    refund = max(0, min(before - after + shipping - fees, sum(paid.values())))
+    refund = max(0, min(credit + shipping - fees, sum(paid.values())))
     moves = _paid_back(refund, paid, state, request.refund_to, _places(rules))
     if not moves and refund:
         raise NotAllowed("payments_unknown", person=True)
@@ -395,6 +410,10 @@ def _exchange(request: ExchangeRequest, state: State, order: Order) -> Quote:
     if postage and postage[0] == "deducted" and postage[1]:
         lines.append(Line(kind="postage", amount_cents=-postage[1]))
         difference += postage[1]
+    # A discount may have left less to refund than the pieces' prices differ by.
+    listed, difference = difference, _within_paid(difference, state, order)
+    if difference != listed:
+        lines.append(Line(kind="discount", amount_cents=listed - difference))
     moves = _settled(difference, state, order, request.pay_with)
     return _quote(
         request,
@@ -414,8 +433,8 @@ def _cancellation(request: CancellationRequest, state: State, order: Order) -> Q
     rule = _known(rule_for(state.policy.cancellations, _order_case(state, order, request.reason)))
     if not rule.allowed or order.status not in rule.statuses:
         raise NotAllowed("cancel_status", clause=rule.clause, order=order.id, status=order.status)
-    paid = +_still_paid(state, order)
-    moves = _paid_back(sum(paid.values()), paid, state, None, {"original"})
+    refund = _refundable(state, order)
+    moves = _paid_back(refund, _still_paid(state, order), state, None, {"original"})
     lines = [
         Line(
             kind="item",
@@ -433,7 +452,7 @@ def _cancellation(request: CancellationRequest, state: State, order: Order) -> Q
         request,
         state,
         lines=lines,
-        total_cents=sum(paid.values()),
+        total_cents=refund,
         moves=moves,
         arrives=_arrivals(moves, state, order),
         clauses=_clauses([rule], None, _refund_clauses(moves, state, order)),
@@ -455,6 +474,7 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
         lines.append(Line(kind="item", title=item.title, options=item.options, quantity=units.quantity, amount_cents=price))
     changed = changed_items(order, request, state.product)
     difference = _price(order.model_copy(update={"items": changed})) - _price(order)
+    difference = _within_paid(difference, state, order)
     listed = -sum(line.amount_cents for line in lines)
     if difference != listed:
         lines.append(Line(kind="discount", amount_cents=listed - difference))
@@ -477,7 +497,9 @@ def _price(order: Order) -> int:
 
 def changed_items(order: Order, request: ItemChangeRequest, product: Callable[[str], Product | None]) -> tuple[OrderItem, ...]:
     """The order's items after the change, each swapped piece in the place of the old one."""
-    leaving = Counter({units.variant_id: units.quantity for units in request.without})
+    leaving: Counter[str] = Counter()
+    for units in request.without:
+        leaving[units.variant_id] += units.quantity
     swaps = [[swap, swap.quantity] for swap in request.swaps]
     items: list[OrderItem] = []
     for item in order.items:
@@ -494,13 +516,13 @@ def changed_items(order: Order, request: ItemChangeRequest, product: Callable[[s
                 moved = min(left, quantity)
                 pending[1] = left - moved
                 quantity -= moved
-                found = _variant(product, item.product_id, swap.new_variant_id)
+                price, options = _new_variant(product, item, swap.new_variant_id)
                 new.append(
                     item.model_copy(
                         update={
                             "variant_id": swap.new_variant_id,
-                            "options": found[1],
-                            "unit_price_cents": found[0],
+                            "options": options,
+                            "unit_price_cents": price,
                             "quantity": moved,
                         }
                     )
@@ -513,7 +535,7 @@ def changed_items(order: Order, request: ItemChangeRequest, product: Callable[[s
 
 def _payment_change(request: PaymentChangeRequest, state: State, order: Order) -> Quote:
     rule = _change_rule(state.policy.payment_changes, state, order)
-    paid = +_paid(order)
+    paid = +_still_paid(state, order)
     if len(paid) != 1:
         raise NotAllowed("payment_split", clause=rule.clause, person=True)
     ((old, amount),) = paid.items()
@@ -642,12 +664,17 @@ def _item(order: Order, variant_id: str) -> OrderItem:
     return next(item for item in order.items if item.variant_id == variant_id)
 
 
-def _variant(product: Callable[[str], Product | None], product_id: str, variant_id: str) -> tuple[int, dict[str, str]]:
-    """Today's price and the options of a variant of this product. Raises NotAllowed where there is none."""
-    found = product(product_id)
+def _new_variant(product: Callable[[str], Product | None], item: OrderItem, variant_id: str) -> tuple[int, dict[str, str]]:
+    """Today's price and the options of a variant of the item's product; the item's own variant costs what it cost.
+
+    Raises NotAllowed where there is none, or no price.
+    """
+    found = product(item.product_id)
     variant = next((each for each in found.variants if each.id == variant_id), None) if found else None
     if variant is None:
         raise NotAllowed("other_product")
+    if variant_id == item.variant_id:
+        return item.unit_price_cents, dict(item.options)
     if variant.price_cents is None:
         raise NotAllowed("price_unknown", person=True)
     return variant.price_cents, dict(variant.options)
@@ -660,7 +687,7 @@ def _swapped(swaps: Sequence[Swap], state: State, order: Order) -> tuple[list[Li
     difference = 0
     for swap in swaps:
         item = _item(order, swap.variant_id)
-        price, options = _variant(state.product, item.product_id, swap.new_variant_id)
+        price, options = _new_variant(state.product, item, swap.new_variant_id)
         needed[swap.new_variant_id] += swap.quantity
         product = state.product(item.product_id)
         assert product, "its variant was found"
@@ -696,11 +723,29 @@ def _check_balance(method: PaymentMethod, amount: int) -> None:
         raise NotAllowed("balance_short")
 
 
+def _refundable(state: State, order: Order) -> int:
+    """What is still paid for the order: more is never refunded."""
+    return max(0, sum(_still_paid(state, order).values()))
+
+
+def _within_paid(difference: int, state: State, order: Order) -> int:
+    """The difference, but no more to be refunded than was paid. Raises NotAllowed where nobody knows what was."""
+    if difference < 0 and order.total_cents and not order.payments:
+        raise NotAllowed("payments_unknown", person=True)
+    return max(difference, -_refundable(state, order))
+
+
 def _settled(difference: int, state: State, order: Order, pay_with: str | None) -> tuple[Payment, ...]:
-    """How a difference is paid (positive) or comes back (negative): by `pay_with`, else by the method used last."""
-    used = list(+_paid(order))
+    """How a difference is paid (positive) or comes back (negative).
+
+    Paid by `pay_with`, else by the method used last; back to `pay_with`, else as _paid_back has it.
+    """
+    paid = _still_paid(state, order)
+    used = list(+paid)
     if pay_with is None and not used:
         raise NotAllowed("payments_unknown", person=True)
+    if difference < 0 and (pay_with is None or pay_with in used):
+        return _paid_back(-difference, paid, state, pay_with, {"original"})
     method = _method(state, pay_with or used[-1])
     if difference > 0:
         _check_balance(method, difference)

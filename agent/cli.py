@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperCommand
 
+from agent.desk import app as desk
 from agent.settings import Settings, load_settings
 from tools.kit.errors import OperatorError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="A customer-service agent for online shops.", rich_markup_mode="rich"
 )
+app.add_typer(desk, name="desk")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -131,7 +133,9 @@ def weights() -> None:
 
 @app.command("import")
 def import_(
-    source_format: Annotated[str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall, ecom-bench or grocery-store.")],
+    source_format: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall, ecom-bench or grocery-store.")
+    ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder to read.", exists=True)],
     shop: Annotated[Path, typer.Option("--shop", help="Folder that becomes the shop.")],
 ) -> None:

@@ -10,15 +10,12 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from agent.handover import Handover, HandoverDesk, Packet, Why
+from agent.handover import HANDOVERS, Handover, HandoverDesk, Packet, Why
 from agent.settings import load_settings
 from tools.kit.clock import system_clock
 
 app = typer.Typer(name="desk", help="Take over conversations from the agent, write, and give them back.", no_args_is_help=True)
 out = Console(highlight=False, emoji=False, soft_wrap=True)
-
-FILE = "handovers.sqlite"
-"""In the data folder of the settings; the agent and the desk share it."""
 
 WHY: dict[Why, str] = {
     "asked": "asked for a person",
@@ -39,7 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def open_desk() -> HandoverDesk:
     """The desk of the data folder that the settings name."""
-    return HandoverDesk(load_settings().data_dir / FILE)
+    return HandoverDesk(load_settings().data_dir / HANDOVERS)
 
 
 @app.command("list")

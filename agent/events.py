@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tools.kit.facts import Fact, Handoff
+from tools.shop.quotes import Quote
 from tools.shop.types import Language
 
 
@@ -76,8 +77,11 @@ class Turn(_Event):
     steps: tuple[Step, ...] = ()
     reply: str
     promises: Promises = Promises()
-    quote: None = None
+    quote: Quote | None = None
+    """What waits for the customer's yes."""
     handoff: Handoff | None = None
+    held: bool = False
+    """A person holds the conversation; the agent is silent."""
     model_calls: int = 0
     tokens: Tokens = Tokens()
     seconds: Seconds = Seconds()

@@ -21,7 +21,7 @@ from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
 from tools.shop.types import LANGUAGES, Language
 
-Before = Literal["shown", "order", "policy"]
+Before = Literal["shown", "order", "policy", "size"]
 
 
 class Example(BaseModel):
@@ -34,7 +34,6 @@ class Example(BaseModel):
     arguments: dict[str, Any] = {}
     before: Before | None = None
     photo: bool = False
-    wish: str | None = None
     talk: Literal["greeting", "thanks", "goodbye", "agree", "about_me", "out_of_scope", "unclear"] | None = None
 
     def as_decision(self) -> str:

@@ -20,6 +20,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from tools.kit.errors import OperatorError
 from tools.kit.facts import Fact
 
+HANDOVERS = "handovers.sqlite"
+"""The file's name in the data folder."""
+
 Why = Literal["asked", "over_cap", "only_staff", "failed_repeatedly", "angry", "not_covered"]
 State = Literal["none", "waiting", "held"]
 

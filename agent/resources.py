@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.examples import ExampleBank
+from agent.handover import HANDOVERS, HandoverDesk
 from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, prefix_of
@@ -83,6 +84,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 catalog,
                 bank=ExampleBank(text_encoder, settings.cache_dir),
                 transcriber=cache(lambda: transcriber_of(settings)),
+                desk=HandoverDesk(settings.data_dir / HANDOVERS),
                 settings=settings.turn,
                 clock=system_clock,
             )

@@ -1,19 +1,21 @@
 """Who is talking, what was shown and what was said: read back from a conversation's messages, never stored twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from agent.examples import Before
-from tools.kit.facts import Facts
+from tools.kit.facts import Asked, Facts
+from tools.shop.quotes import Quote
 from tools.shop.types import Language
 
 _KINDS: dict[str, Before] = {
     "search_products": "shown",
     "identify_product": "shown",
     "recommend_products": "shown",
+    "advise_size": "size",
     "track_order": "order",
     "answer_from_policy": "policy",
 }
@@ -32,13 +34,21 @@ class Past:
     """What a new message can lean on.
 
     `turns` are (customer's message, reply) pairs, oldest first, with "" for a reply that was never finished; `shown` the product ids
-    shown last, in order; `before` what the last turn was about.
+    shown last, in order; `before` what the last turn was about; `quote` what the last turn offered and `asked` what it asked back;
+    `orders_told` the ids of the orders told of last; `customer_id` who the customer proved to be in this conversation;
+    `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this.
     """
 
     turns: tuple[tuple[str, str], ...] = ()
     shown: tuple[str, ...] = ()
     before: Before | None = None
     language: Language | None = None
+    quote: Quote | None = None
+    asked: Asked | None = None
+    orders_told: tuple[str, ...] = ()
+    customer_id: str | None = None
+    failures: int = 0
+    desk_entry: int = 0
 
 
 def facts_of(message: ToolMessage) -> Facts | None:
@@ -57,19 +67,42 @@ def current_turn(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 def past_of(messages: Sequence[AnyMessage]) -> Past:
     """Read the finished turns of a conversation; a turn that was cut off leaves its question and nothing else."""
-    turns: list[tuple[str, str]] = []
-    shown: tuple[str, ...] = ()
-    before: Before | None = None
-    language: Language | None = None
+    past = Past()
     for message in messages:
         if isinstance(message, HumanMessage):
-            turns.append((message.text, ""))
-            language = message.additional_kwargs.get("language", language)
+            kept = message.additional_kwargs
+            past = replace(
+                past,
+                turns=(*past.turns, (message.text, "")),
+                language=kept.get("language", past.language),
+                customer_id=past.customer_id or kept.get("customer_id"),
+                # An offer holds for the next message only: a later yes may mean something else.
+                desk_entry=kept.get("desk_entry", past.desk_entry),
+                quote=None,
+                asked=None,
+            )
         elif isinstance(message, ToolMessage):
-            before = _KINDS.get(message.name or "")
-            facts = facts_of(message)
-            if facts and facts.product_ids:
-                shown = facts.product_ids
-        elif isinstance(message, AIMessage) and not message.tool_calls and turns:
-            turns[-1] = (turns[-1][0], message.text)
-    return Past(turns=tuple(turns), shown=shown, before=before, language=language)
+            past = _after_tool(past, message)
+        elif isinstance(message, AIMessage) and not message.tool_calls and past.turns:
+            past = replace(past, turns=(*past.turns[:-1], (past.turns[-1][0], message.text)))
+    return past
+
+
+def _after_tool(past: Past, message: ToolMessage) -> Past:
+    facts = facts_of(message)
+    if facts is None:
+        return replace(past, before=_KINDS.get(message.name or ""))
+    orders = tuple(
+        dict.fromkeys(fact.source.removeprefix("order:") for fact in facts.facts if fact.source.startswith("order:"))
+    )
+    if facts.quote and facts.quote.request.order_id:
+        orders = (facts.quote.request.order_id,)
+    return replace(
+        past,
+        before=_KINDS.get(message.name or ""),
+        shown=facts.product_ids or past.shown,
+        quote=facts.quote or past.quote,
+        asked=facts.asks or past.asked,
+        orders_told=orders or past.orders_told,
+        failures=past.failures + 1 if facts.outcome == "nothing_found" else 0,
+    )

@@ -6,114 +6,57 @@ It is LangChain's create_agent with one middleware: code narrows the tools and q
 what is left and writes from facts. The conversation is saved by a LangGraph checkpointer after every step.
 """
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    AnyMessage,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-    ToolCall,
-    ToolMessage,
-)
-from langchain_core.tools import BaseTool
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
 
-from agent.events import Event, Heard, Promises, Said, Seconds, Step, Tokens, ToolStarted, Turn
-from agent.examples import ExampleBank, Near, votes
+from agent.answers import Identity, answer_to, identify
+from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
+from agent.events import Event, Heard, Promises, Said, Step, ToolStarted, Turn
+from agent.examples import ExampleBank
+from agent.handover import HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
 from agent.promises import PromiseCheck, Sentences
 from agent.prompts import fill, static_prefix
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
-from tools.answer_from_policy import answer_from_policy
+from agent.turn_context import Meter, TurnContext
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
-from tools.identify_product import identify_product
+from tools.kit.answers import is_yes
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
-from tools.kit.facts import Facts
+from tools.kit.facts import Facts, Handoff
 from tools.kit.phrases import phrase
-from tools.kit.tool import ToolContext
-from tools.recommend_products import recommend_products
-from tools.search_products import search_products
+from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
-from tools.track_order import track_order
 from tools.transcribe_speech import Transcriber, transcribe_speech
-
-TOOLS: tuple[BaseTool, ...] = (
-    search_products,
-    identify_product,
-    recommend_products,
-    answer_from_policy,
-    track_order,
-    hand_to_human,
-)
-REPLY = "reply"
-"""What the examples and the chat model call "no tool"."""
-ENOUGH_VOTES = 0.8
-"""Tools are allowed, the likeliest first, until the nearest examples that speak for them have this share of the votes. On the
-labelled dev sentences this leaves one tool for 109 of 169, always the right one, and the right one among those left for all."""
-PLAIN_CHARACTERS = 200
-"""A longer message holds more than what a tool's argument asks for; the model reads it."""
-CERTAIN_WISH = 0.85
-"""Share of votes from which one sentence of several is taken for a wish of its own."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a customer sends at one time: text, a photo's bytes, a recording's bytes, or several of them."""
+    """What a customer sends at one time: text, a photo's bytes, a recording's bytes, or several of them; or a button pressed.
+
+    `agree_to` and `decline` are a quote's id: the customer pressed its button.
+    """
 
     text: str | bytes = ""
     photo: bytes | None = None
     voice: bytes | None = None
-
-
-@dataclass
-class Meter:
-    """What a turn costs and why it went as it did; filled while it runs."""
-
-    started: float = field(default_factory=time.perf_counter)
-    model_calls: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
-    seconds: Seconds = field(default_factory=Seconds)
-    promises: Promises = field(default_factory=Promises)
-    why: list[str] = field(default_factory=list)
-
-    def count(self, message: BaseMessage) -> None:
-        """Add one model call's tokens."""
-        self.model_calls += 1
-        usage = message.usage_metadata if isinstance(message, AIMessage) else None
-        if usage:
-            self.tokens.prompt += usage["input_tokens"]
-            self.tokens.completion += usage["output_tokens"]
-            self.tokens.cached += (usage.get("input_token_details") or {}).get("cache_read", 0)
-
-    def since_start(self) -> float:
-        """Seconds since the message came."""
-        return time.perf_counter() - self.started
-
-
-@dataclass(frozen=True)
-class TurnContext(ToolContext):
-    """The tools' context, and what only the loop needs."""
-
-    past: Past = field(default_factory=Past)
-    meter: Meter = field(default_factory=Meter)
+    agree_to: str | None = None
+    decline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +73,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
 
     def __init__(self, bank: ExampleBank, words: Words, settings: TurnSettings) -> None:
         super().__init__()
-        self._bank = bank
+        self._decider = Decider(bank, settings)
         self._words = words
         self._settings = settings
 
@@ -140,19 +83,42 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         """Choose the next tool, or write the reply once the facts are there."""
         turn = request.runtime.context
         done = [message for message in current_turn(request.messages) if isinstance(message, ToolMessage)]
-        wishes = self._wishes(turn)
-        if len(done) < min(len(wishes), self._settings.max_steps):
-            began = time.perf_counter()
-            decision = self._decide(request, handler, wishes[len(done)])
-            turn.meter.seconds.decide += time.perf_counter() - began
-            if decision.tool_calls:
-                return ModelResponse(result=[decision])
-            if not done:
-                return ModelResponse(result=[self._send(request, AIMessage(decision.text))])
+        if decision := self._next(request, handler, done):
+            return ModelResponse(result=[decision if decision.tool_calls else self._send(request, decision)])
         found = [facts for message in done if (facts := facts_of(message))]
         if not found:
             return ModelResponse(result=[self._send(request, AIMessage(turn.phrase("talk_unclear")))])
         return ModelResponse(result=[self._write(request, found)])
+
+    def _next(
+        self,
+        request: ModelRequest[TurnContext],
+        handler: Callable[[ModelRequest[TurnContext]], ModelResponse[Any]],
+        done: Sequence[ToolMessage],
+    ) -> AIMessage | None:
+        """The next tool call, or a reply that needs none; None when it is time to write."""
+        turn = request.runtime.context
+        if not done and (known := self._decider.known_step(turn)):
+            return known
+        began = time.perf_counter()
+        try:
+            wishes = self._decider.wishes(turn)
+            is_known = turn.agreed is not None or turn.continued
+            if not is_known and len(done) < min(len(wishes), self._settings.max_steps):
+                decision = self._decider.choose(request, handler, wishes[len(done)])
+                return decision if decision.tool_calls or not done else None
+        finally:
+            turn.meter.seconds.decide += time.perf_counter() - began
+        return self._give_up(turn, done)
+
+    def _give_up(self, turn: TurnContext, done: Sequence[ToolMessage]) -> AIMessage | None:
+        """A call for a person, when this is one turn too many in a row that came to nothing."""
+        if turn.past.failures < PATIENCE or any(message.name == hand_to_human.name for message in done):
+            return None
+        if not all((facts := facts_of(message)) and facts.outcome == "nothing_found" for message in done):
+            return None
+        turn.meter.why.append(f"{turn.past.failures + 1} turns in a row came to nothing: a person takes over")
+        return call(hand_to_human.name, reason=turn.said[:200])
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
@@ -170,80 +136,6 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
             facts = Facts(facts=())
         runtime.stream_writer(Step(tool=request.tool_call["name"], arguments=request.tool_call["args"], facts=facts.facts))
         return answer
-
-    def _wishes(self, turn: TurnContext) -> list[str]:
-        """The message, or its sentences where they clearly ask for different tools ("Where is 1042? And do you sell tents?")."""
-        sentences = [
-            part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3
-        ]
-        if not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
-            return [turn.said]
-        wishes: dict[str, str] = {}
-        for sentence in sentences:
-            tool, share = next(iter(votes(self._near(turn, sentence)).items()))
-            if share >= CERTAIN_WISH and tool != REPLY:
-                wishes.setdefault(tool, sentence)
-        return list(wishes.values()) if len(wishes) > 1 else [turn.said]
-
-    def _near(self, turn: TurnContext, said: str) -> list[Near]:
-        return self._bank.nearest(said, turn.language, before=turn.past.before, photo=turn.photo is not None)
-
-    def _decide(
-        self, request: ModelRequest[TurnContext], handler: Callable[[ModelRequest[TurnContext]], ModelResponse[Any]], wish: str
-    ) -> AIMessage:
-        """One tool call, or the text of a reply that needs no tool."""
-        turn = request.runtime.context
-        if turn.photo is not None and not wish:
-            return _call("identify_product")
-        near = self._near(turn, wish)
-        shares = votes(near)
-        allowed = _allowed(shares, has_photo=turn.photo is not None)
-        turn.meter.why.append(
-            "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
-        )
-        turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
-        if allowed == [REPLY]:
-            return AIMessage(self._talk(turn, near))
-        if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
-            turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
-            return known
-        shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
-        prompt = fill(
-            "decide.md",
-            context=_context_lines(turn),
-            examples="\n".join(f"Customer: {example.say}\n{example.as_decision()}" for example in reversed(shown)),
-            said=mask_private(wish),
-        )
-        response = handler(
-            request.override(
-                messages=[*self._history(turn), HumanMessage(prompt)],
-                tools=[tool for tool in request.tools if isinstance(tool, BaseTool) and tool.name in allowed],
-                model_settings={**request.model_settings, "allow_reply": REPLY in allowed, "write_reply": False},
-            )
-        )
-        answer = response.result[-1]
-        turn.meter.count(answer)
-        if not isinstance(answer, AIMessage):
-            raise ModelFailed(f"the chat model answered a {type(answer).__name__}; check the model named in the settings.")
-        if not answer.tool_calls:
-            turn.meter.why.append("chosen: reply")
-            return AIMessage(self._talk(turn, near))
-        # One step at a time: what a second call in the same breath would be based on is not known yet.
-        call = _spoken(answer.tool_calls[0], turn)
-        turn.meter.why.append(f"chosen: {call['name']} {call['args']}")
-        return AIMessage("", tool_calls=[call])
-
-    def _talk(self, turn: TurnContext, near: Sequence[Near]) -> str:
-        """A reply without facts is one of the shop's own sentences: a model left alone would invent the weather."""
-        kind = next((each.example.talk for each in near if each.example.tool == REPLY and each.example.talk), "unclear")
-        turn.meter.why.append(f"talk: {kind}")
-        return turn.phrase(f"talk_{kind}", shop=turn.shop.info.name.in_language(turn.language))
-
-    def _history(self, turn: TurnContext) -> list[AnyMessage]:
-        messages: list[AnyMessage] = []
-        for said, reply in turn.past.turns[-self._settings.remembered_turns :]:
-            messages += [HumanMessage(said), AIMessage(reply or "…")]
-        return messages
 
     def _write(self, request: ModelRequest[TurnContext], found: Sequence[Facts]) -> AIMessage:
         """The reply: code-made answers word for word, the rest written by the chat model and checked."""
@@ -315,61 +207,6 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         return message
 
 
-def _call(tool: str, **arguments: Any) -> AIMessage:
-    return AIMessage(
-        "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
-    )
-
-
-def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
-    """The call where code knows the arguments as well as a model would: a photo, one's own orders, a person, a first question."""
-    if tool in (identify_product.name, track_order.name):
-        return _call(tool)
-    if len(wish) > PLAIN_CHARACTERS:
-        return None
-    if tool == hand_to_human.name:
-        return _call(tool, reason=wish)
-    if tool == answer_from_policy.name and not turn.past.turns:
-        return _call(tool, question=wish)
-    if tool == search_products.name and not turn.past.turns and turn.photo is None:
-        return _call(tool, query=wish)
-    return None
-
-
-def _spoken(call: ToolCall, turn: TurnContext) -> ToolCall:
-    """The call without an order number that the customer never wrote: a model may make one up."""
-    order = str(call["args"].get("order") or "").strip().lstrip("#").lower()
-    if call["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
-        return call
-    return {**call, "args": {name: value for name, value in call["args"].items() if name != "order"}}
-
-
-def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
-    """The tools worth choosing among: what the nearest examples speak for, and only what the message makes possible."""
-    allowed: list[str] = []
-    total = 0.0
-    for tool, share in shares.items():
-        if total >= ENOUGH_VOTES:
-            break
-        total += share
-        if tool != "identify_product" or has_photo:
-            allowed.append(tool)
-    if has_photo and "identify_product" not in allowed:
-        allowed.append("identify_product")
-    return allowed or [REPLY]
-
-
-def _context_lines(turn: TurnContext) -> str:
-    """What was shown and what is attached, for the decision; "" if nothing."""
-    lines = []
-    if turn.shown:
-        titles = [product.title.in_language(turn.language) for each in turn.shown if (product := turn.shop.product(each))]
-        lines.append("Shown last: " + "; ".join(f"{number}. {title}" for number, title in enumerate(titles, start=1)))
-    if turn.photo is not None:
-        lines.append("A photo is attached.")
-    return "\n".join(lines) + "\n\n" if lines else ""
-
-
 def _plainly(turn: TurnContext, found: Sequence[Facts]) -> str:
     return "\n".join([turn.phrase("facts_only"), *(fact.text for facts in found for fact in facts.facts[:4])])
 
@@ -386,13 +223,14 @@ class Agent:
         *,
         bank: ExampleBank,
         transcriber: Callable[[], Transcriber],
+        desk: HandoverDesk,
         settings: TurnSettings,
         clock: Clock,
     ) -> None:
-        self._shop, self._catalog, self._clock, self._transcriber = shop, catalog, clock, transcriber
+        self._shop, self._catalog, self._clock, self._transcriber, self._desk = shop, catalog, clock, transcriber, desk
         self._graph = create_agent(
             model,
-            list(TOOLS),
+            [*TOOLS, *CODE_TOOLS],
             system_prompt=prefix_of(shop),
             middleware=[Loop(bank, _words_of(shop), settings)],
             context_schema=TurnContext,
@@ -402,6 +240,7 @@ class Agent:
     def answer(self, session: Session, message: Message) -> Iterator[Event]:
         """Answer one message; the last event is the whole turn.
 
+        While a person holds the conversation the agent is silent: the message is kept for that person and the reply is "".
         A message that cannot be used, or a model that fails, gets a polite sentence as its reply: the conversation goes on.
         Operator errors other than ModelFailed (no index, say) are raised.
         """
@@ -414,7 +253,8 @@ class Agent:
         said, reply = "", ""
         try:
             photo = open_photo(message.photo) if message.photo is not None else None
-            said = clean_text(message.text) if message.text or (photo is None and message.voice is None) else ""
+            is_button = message.agree_to is not None or message.decline is not None
+            said = clean_text(message.text) if message.text or not (photo or message.voice is not None or is_button) else ""
             if message.voice is not None:
                 for event in self._listen(message.voice, steps):
                     yield event
@@ -422,9 +262,22 @@ class Agent:
                         said = f"{said} {event.text}".strip()
             language = detect_language(said, past.language) if said else language
             meter.seconds.intake = meter.since_start()
-            turn = self._context(session, said, photo, language, past, meter)
-            question = HumanMessage(mask_private(said) or turn.phrase("photo_sent"), additional_kwargs={"language": language})
-            told = self._graph.stream({"messages": [question]}, config, context=turn, stream_mode="custom")
+            if self._desk.hear(session.conversation_id, mask_private(said) or phrase("photo_sent", language), self._clock()):
+                meter.seconds.total = meter.since_start()
+                yield Turn(said=said, language=language, reply="", held=True, seconds=meter.seconds, why=("a person holds it",))
+                return
+            who = None
+            if session.customer_id is None and past.customer_id is None:
+                who = identify(self._shop, past, said, session.conversation_id, self._clock())
+            turn = self._context(session, said, photo, language, past, meter, message, who)
+            proved = {"customer_id": who.customer.id} if who and who.customer else {}
+            shown_as = mask_private(said) or turn.phrase(
+                "button_pressed" if message.agree_to or message.decline else "photo_sent"
+            )
+            from_desk, entry = self._said_at_the_desk(session.conversation_id, past)
+            kept = {"language": language, "desk_entry": entry, **proved}
+            question = HumanMessage(shown_as, additional_kwargs=kept)
+            told = self._graph.stream({"messages": [*from_desk, question]}, config, context=turn, stream_mode="custom")
             for event in cast(Iterator[Event], told):
                 if isinstance(event, Step):
                     steps.append(event)
@@ -441,6 +294,9 @@ class Agent:
             apology = phrase("model_failed", language, reference=reference)
             reply = f"{reply}\n\n{apology}" if reply else apology
             yield Said(text=apology)
+        quote, handoff = self._last(config) if steps else (None, None)
+        if handoff:
+            self._desk.request(self._packet(session, config, said, handoff, steps))
         meter.seconds.total = meter.since_start()
         yield Turn(
             said=said,
@@ -448,7 +304,8 @@ class Agent:
             steps=tuple(steps),
             reply=reply.strip(),
             promises=meter.promises,
-            handoff=self._handoff(config) if any(step.tool == hand_to_human.name for step in steps) else None,
+            quote=quote,
+            handoff=handoff,
             model_calls=meter.model_calls,
             tokens=meter.tokens,
             seconds=meter.seconds,
@@ -467,28 +324,82 @@ class Agent:
         yield Heard(text=clean_text(facts.facts[0].text))
 
     def _context(
-        self, session: Session, said: str, photo: Image | None, language: Language, past: Past, meter: Meter
+        self,
+        session: Session,
+        said: str,
+        photo: Image | None,
+        language: Language,
+        past: Past,
+        meter: Meter,
+        message: Message,
+        who: Identity | None,
     ) -> TurnContext:
+        # Who somebody is was proved to whoever made the session, or in this conversation; the first proof holds.
+        proved = who.customer.id if who and who.customer else None
+        customer_id = session.customer_id or past.customer_id or proved
+        answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
+        agreed = message.agree_to or (past.quote.id if past.quote and is_yes(said) else None)
+        heard = (*past.asked.heard, answer) if past.asked and answer is not None else (mask_private(said),)
+        if who:
+            meter.why.append(f"identity: {who.key or 'proved'}")
         return TurnContext(
             shop=self._shop,
             catalog=self._catalog,
             clock=self._clock,
             language=language,
-            customer_id=session.customer_id,
+            customer_id=customer_id,
             said=said,
             earlier=tuple(question for question, _ in past.turns),
             shown=past.shown,
             photo=photo,
+            heard=heard,
+            orders_told=past.orders_told,
+            agreed=agreed,
+            declined=message.decline,
+            who=who.key if who else None,
+            gave_up=past.failures >= PATIENCE,
             past=past,
             meter=meter,
+            continued=answer is not None and agreed is None,
         )
 
-    def _handoff(self, config: Any) -> Any:
-        messages: list[AnyMessage] = self._graph.get_state(config).values["messages"]
-        for message in reversed(current_turn(messages)):
-            if isinstance(message, ToolMessage) and (facts := facts_of(message)) and facts.handoff:
-                return facts.handoff
-        return None
+    def _said_at_the_desk(self, conversation_id: str, past: Past) -> tuple[list[AnyMessage], int]:
+        """What customer and staff wrote while a person held the conversation, as a part of it; and the last entry's number."""
+        entries = self._desk.messages(conversation_id, past.desk_entry)
+        messages: list[AnyMessage] = [
+            HumanMessage(each.text) if each.speaker == "customer" else AIMessage(each.text) for each in entries
+        ]
+        return messages, entries[-1].entry if entries else past.desk_entry
+
+    def _packet(self, session: Session, config: Any, said: str, handoff: Handoff, steps: Sequence[Step]) -> Packet:
+        """What the person who takes over has to know."""
+        past = past_of(self._graph.get_state(config).values.get("messages", []))
+        customer = self._shop.customer(session.customer_id or past.customer_id or "")
+        transcript: list[Spoken] = []
+        for question, reply in past.turns:
+            transcript += [Spoken(speaker="customer", text=question), *([Spoken(speaker="agent", text=reply)] if reply else [])]
+        return Packet(
+            conversation_id=session.conversation_id,
+            at=self._clock(),
+            why=handoff.why,
+            goal=mask_private(handoff.reason or said),
+            customer_id=customer.id if customer else None,
+            customer_name=customer.name if customer else None,
+            steps=tuple(
+                Tried(tool=step.tool, arguments=step.arguments, outcome=" ".join(fact.text for fact in step.facts)[:500])
+                for step in steps
+            ),
+            facts=tuple(fact for step in steps for fact in step.facts),
+            pending_quote=past.quote.model_dump(mode="json") if past.quote else None,
+            transcript=tuple(transcript),
+        )
+
+    def _last(self, config: Any) -> tuple[Quote | None, Handoff | None]:
+        """The quote and the hand-over that this turn came to."""
+        messages: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
+        found = [facts for each in current_turn(messages) if isinstance(each, ToolMessage) and (facts := facts_of(each))]
+        quote = next((facts.quote for facts in reversed(found) if facts.quote), None)
+        return quote, next((facts.handoff for facts in reversed(found) if facts.handoff), None)
 
 
 def prefix_of(shop: Shop) -> str:

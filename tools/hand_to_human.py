@@ -1,9 +1,10 @@
 """Pass the conversation to a person, with what that person has to know."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tools.kit.answers import is_angry
 from tools.kit.facts import Fact, Facts, Handoff
 from tools.kit.tool import Runtime, customer_tool
 
@@ -27,9 +28,13 @@ def hand_to_human(
     ]
     if titles:
         lines.append(context.phrase("handoff_shown", titles="; ".join(titles)))
-    reply = context.phrase("handing_over")
+    angry = is_angry(context.said)
+    reply = context.phrase("handing_over_angry" if angry else "handing_over")
+    why: Literal["asked", "angry", "failed_repeatedly"] = (
+        "angry" if angry else "failed_repeatedly" if context.gave_up else "asked"
+    )
     return Facts(
         facts=(Fact(text=reply, source="hand-over"),),
         reply=reply,
-        handoff=Handoff(reason=reason or context.said, summary="\n".join(lines)),
+        handoff=Handoff(reason=reason or context.said, summary="\n".join(lines), why=why),
     )

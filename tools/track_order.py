@@ -1,18 +1,17 @@
 """Tell a customer where an order is. Only the session's own customer's orders are ever looked at."""
 
 import re
-from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from tools.kit.aftersales import day_text, who_are_you
 from tools.kit.facts import Fact, Facts
+from tools.kit.reading import calls_an_order
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.types import Order, format_money
 
 LISTED_AT_ONCE = 3
-_CALLED_AN_ORDER = re.compile(r"(?:\border|订单|单号|#)\s*(?:no\.?|number|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}\d{3,}", re.I)
 
 
 @customer_tool
@@ -23,9 +22,9 @@ def track_order(
     """Status, delivery, tracking number or contents of the customer's orders."""
     context = runtime.context
     if context.customer_id is None or context.shop.customer(context.customer_id) is None:
-        return context.refuse("sign_in_first", "session")
+        return who_are_you(context, "track_order")
     orders = context.shop.orders_of(context.customer_id)
-    named = _named_order(context.said, order, orders)
+    named = _named_order(" ".join(context.heard) or context.said, order, orders)
     if named == "unknown":
         # An order of somebody else and one that does not exist get the same answer.
         return context.refuse("order_not_found", "orders")
@@ -58,14 +57,9 @@ def _named_order(said: str, argument: str | None, orders: list[Order]) -> Order 
     for word in words:
         if word in by_id:
             return by_id[word]
-    if _CALLED_AN_ORDER.search(said) or (argument and argument.strip().lstrip("#").lower() in words):
+    if calls_an_order(said) or (argument and argument.strip().lstrip("#").lower() in words):
         return "unknown"
     return None
-
-
-def _day(context: ToolContext, moment: datetime) -> str:
-    local = moment.astimezone(ZoneInfo(context.shop.info.timezone))
-    return f"{local.year}年{local.month}月{local.day}日" if context.language == "zh" else f"{local.day} {local:%B} {local.year}"
 
 
 def _items(context: ToolContext, order: Order) -> str:
@@ -83,7 +77,7 @@ def _items(context: ToolContext, order: Order) -> str:
 
 def _summary(context: ToolContext, order: Order) -> Fact:
     status = context.phrase(f"status_{order.status}")
-    placed = context.phrase("placed_on", day=_day(context, order.placed_at)) if order.placed_at else ""
+    placed = context.phrase("placed_on", day=day_text(context, order.placed_at)) if order.placed_at else ""
     text = context.phrase("order_summary", order=order.id, status=status, placed=placed, items=_items(context, order))
     return Fact(text=text, source=f"order:{order.id}")
 
@@ -93,12 +87,12 @@ def _describe(context: ToolContext, order: Order) -> list[Fact]:
     facts = [_summary(context, order)]
     for parcel in order.fulfilments:
         if parcel.delivered_at:
-            facts.append(Fact(text=context.phrase("delivered_on", day=_day(context, parcel.delivered_at)), source=source))
+            facts.append(Fact(text=context.phrase("delivered_on", day=day_text(context, parcel.delivered_at)), source=source))
         elif parcel.expected_at:
             late = parcel.expected_at < context.clock()
             facts.append(
                 Fact(
-                    text=context.phrase("late_since" if late else "expected_on", day=_day(context, parcel.expected_at)),
+                    text=context.phrase("late_since" if late else "expected_on", day=day_text(context, parcel.expected_at)),
                     source=source,
                 )
             )

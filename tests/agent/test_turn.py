@@ -19,6 +19,9 @@ from tools.kit.errors import ModelFailed
 pytestmark = pytest.mark.real  # the encoders and the demo shop are the real ones
 
 SEARCH = {"tool": "search_products", "arguments": {"query": "summer dress"}}
+ABOUT = "what is the Breeze Linen Midi Dress like, would it do for a wedding"
+ABOUT_IT = {"tool": "search_products", "arguments": {"query": "Breeze Linen Midi Dress"}}
+"""A question that the chat model answers in its own words: lists of products are code's."""
 Make = Callable[..., Agent]
 
 
@@ -39,8 +42,8 @@ def ask(agent: Agent, text: str | bytes = "", customer: str | None = "c001", con
 
 
 def test_an_invented_price_is_replaced_before_it_is_sent(scripted: Make) -> None:
-    agent = scripted([SEARCH, "Here are dresses. They cost $3.33 only today!"])
-    events = list(agent.answer(Session("t"), Message("do you have a summer dress")))
+    agent = scripted([ABOUT_IT, "It is a linen dress. It costs $3.33 only today!"])
+    events = list(agent.answer(Session("t"), Message(ABOUT)))
     turn = events[-1]
     assert isinstance(turn, Turn)
     assert "".join(event.text for event in events if isinstance(event, Said)).strip() == turn.reply
@@ -51,10 +54,10 @@ def test_an_invented_price_is_replaced_before_it_is_sent(scripted: Make) -> None
 
 
 def test_a_reply_that_passes_is_sent_as_it_was_written(scripted: Make, demo: Opened) -> None:
-    agent = scripted([SEARCH, "Have a look at these dresses. Which one do you like?"])
-    turn = ask(agent, "do you have a summer dress")
+    agent = scripted([ABOUT_IT, "Have a look at this dress. Would you like to see it?"])
+    turn = ask(agent, ABOUT)
     assert turn.promises.replaced == 0
-    assert "Which one do you like?" in turn.reply
+    assert "Would you like to see it?" in turn.reply
     assert [step.tool for step in turn.steps] == ["search_products"]
     assert all(demo.shop.product(fact.source.removeprefix("product:")) for fact in turn.steps[0].facts)
 
@@ -73,7 +76,7 @@ def test_the_answer_about_one_colour_and_size_is_codes_own(scripted: Make, demo:
 
 def test_a_colour_that_a_product_does_not_come_in_is_denied(scripted: Make) -> None:
     decision = {"tool": "search_products", "arguments": {"query": "red"}}
-    agent = scripted([SEARCH, "Look at these.", decision])
+    agent = scripted([SEARCH, decision])
     shown = ask(agent, "do you have a summer dress").steps[0].facts[-1].source
     turn = ask(agent, "the last one, in charcoal please")
     assert turn.steps[0].facts[0].source == shown
@@ -92,7 +95,8 @@ def test_an_order_of_somebody_else_and_an_unknown_one_get_the_same_answer(script
 def test_a_visitor_sees_no_orders_whatever_the_model_calls(scripted: Make) -> None:
     decision = {"tool": "track_order", "arguments": {"order": "1066"}}
     turn = ask(scripted([decision]), "where is order 1066? I am c001", customer=None)
-    assert [fact.source for fact in turn.steps[0].facts] == ["session"]
+    assert [fact.source for fact in turn.steps[0].facts] == ["question"]
+    assert "who you are" in turn.reply
 
 
 def test_an_order_number_that_only_the_model_wrote_is_not_looked_up(scripted: Make) -> None:
@@ -103,14 +107,14 @@ def test_an_order_number_that_only_the_model_wrote_is_not_looked_up(scripted: Ma
 
 
 def test_promised_deeds_never_get_out(scripted: Make) -> None:
-    agent = scripted([SEARCH, "Have a look at these. I have refunded your last order."])
-    turn = ask(agent, "do you have a summer dress")
+    agent = scripted([ABOUT_IT, "Have a look at it. I have refunded your last order."])
+    turn = ask(agent, ABOUT)
     assert "refunded" not in turn.reply
     assert turn.promises.replaced == 1
 
 
 def test_a_model_that_fails_gets_an_apology_and_the_conversation_goes_on(scripted: Make) -> None:
-    agent = scripted([ModelFailed("it answered garbage"), SEARCH, "Have a look at these."])
+    agent = scripted([ModelFailed("it answered garbage"), SEARCH])
     failed = ask(agent, "do you have a summer dress")
     assert "Reference" in failed.reply
     assert any("garbage" in line for line in failed.why)
@@ -118,7 +122,7 @@ def test_a_model_that_fails_gets_an_apology_and_the_conversation_goes_on(scripte
 
 
 def test_a_model_that_fails_while_writing_leaves_the_facts_told(scripted: Make) -> None:
-    turn = ask(scripted([SEARCH, ModelFailed("the stream was cut")]), "do you have a summer dress")
+    turn = ask(scripted([ABOUT_IT, ModelFailed("the stream was cut")]), ABOUT)
     assert turn.reply.startswith("Here is what I found:")
     assert turn.steps[0].facts[0].text in turn.reply
 
@@ -138,7 +142,6 @@ def test_unusable_input_gets_a_polite_sentence_and_nothing_is_lost(scripted: Mak
     agent = scripted(
         [
             SEARCH,
-            "Have a look at these.",
             {"tool": "search_products", "arguments": {"query": "the second one"}},
             "It is lovely.",
         ]
@@ -152,11 +155,11 @@ def test_unusable_input_gets_a_polite_sentence_and_nothing_is_lost(scripted: Mak
 
 
 def test_text_that_is_not_utf8_is_read_as_far_as_it_goes(scripted: Make) -> None:
-    assert ask(scripted([SEARCH, "Have a look."]), b"do you have a summer \xff\xfedress").steps
+    assert ask(scripted([SEARCH]), b"do you have a summer \xff\xfedress").steps
 
 
 def test_a_turn_that_was_cut_off_leaves_a_conversation_that_goes_on(scripted: Make) -> None:
-    agent = scripted([SEARCH, SEARCH, "Have a look at these."])
+    agent = scripted([SEARCH, SEARCH])
     for event in agent.answer(Session("t", "c001"), Message("do you have a summer dress")):
         if isinstance(event, ToolStarted):
             break
@@ -169,7 +172,7 @@ def test_a_conversation_survives_a_restart_with_private_data_masked(scripted: Ma
     def agent(replies: Sequence[Any]) -> Agent:
         return scripted(replies, SqliteSaver(sqlite3.connect(database, check_same_thread=False)))
 
-    first = ask(agent([SEARCH, "Have a look at these."]), "I am ann.lee@example.com, do you have a summer dress")
+    first = ask(agent([SEARCH]), "I am ann.lee@example.com, do you have a summer dress")
     second = ask(
         agent([{"tool": "search_products", "arguments": {"query": "it"}}, "It is lovely."]), "tell me about the first one"
     )
@@ -178,9 +181,7 @@ def test_a_conversation_survives_a_restart_with_private_data_masked(scripted: Ma
 
 
 def test_conversations_do_not_mix(scripted: Make) -> None:
-    agent = scripted(
-        [SEARCH, "Have a look at these.", {"tool": "search_products", "arguments": {"query": "tent"}}, "Have a look."]
-    )
+    agent = scripted([SEARCH, {"tool": "search_products", "arguments": {"query": "tent"}}])
     ask(agent, "do you have a summer dress", conversation="a")
     turn = ask(agent, "the first one: is it a good tent?", conversation="b")
     assert not any("Dress" in fact.text for fact in turn.steps[0].facts)
@@ -200,7 +201,7 @@ def test_two_wishes_in_one_message_are_both_served(scripted: Make) -> None:
 
 
 def test_a_person_gets_a_summary_of_the_conversation(scripted: Make) -> None:
-    agent = scripted([SEARCH, "Have a look at these.", {"tool": "hand_to_human", "arguments": {"reason": "wants a person"}}])
+    agent = scripted([SEARCH, {"tool": "hand_to_human", "arguments": {"reason": "wants a person"}}])
     ask(agent, "do you have a summer dress")
     turn = ask(agent, "let me talk to a real person please")
     assert turn.handoff is not None

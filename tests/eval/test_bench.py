@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 from agent.examples import Example, Near
 from agent.models.decision import bind_arguments, decided_chunk, parse_decision
 from agent.session import Session
+from agent.handover import HANDOVERS, HandoverDesk
 from agent.settings import TurnSettings
 from agent.turn import Agent, Message
 from eval import bench
@@ -140,6 +141,7 @@ def make_agent(shop: SqliteShop, tmp_path: Path) -> Iterator[Callable[[BaseChatM
             bank=bank,
             transcriber=lambda: pytest.fail("no voice was sent"),
             checkpointer=InMemorySaver(),
+            desk=HandoverDesk(tmp_path / HANDOVERS),
             settings=TurnSettings(),
             clock=system_clock,
         )

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.shop.quotes import Quote
+
 
 class Fact(BaseModel):
     """One true sentence in the customer's language and where it comes from.
@@ -24,6 +26,22 @@ class Handoff(BaseModel):
 
     reason: str
     summary: str
+    why: Literal["asked", "over_cap", "only_staff", "failed_repeatedly", "angry", "not_covered"] = "asked"
+
+
+class Asked(BaseModel):
+    """A question that a tool asked back: the customer's next message may answer it, and the tool goes on.
+
+    `slot` is what is missing, `heard` the customer's messages about this wish so far, `listed` the ids of what the question
+    listed, in order ("the second one").
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tool: str
+    slot: Literal["who", "order", "items", "reason", "opened", "variant", "method", "address", "change", "amend"]
+    heard: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 class Facts(BaseModel):
@@ -31,7 +49,8 @@ class Facts(BaseModel):
 
     `product_ids` are the products shown, in the order in which the customer sees them ("the second one").
     `reply` is a complete answer where the wording itself is the fact (a quoted clause, a hand-over): the chat model is
-    not asked to write it again. `outcome` "nothing_found" tells that the tool worked and there is nothing.
+    not asked to write it again. `quote` waits for the customer's yes; `asks` is a question back; `customer_id` is who the
+    customer has just proved to be. `outcome` "nothing_found" tells that the tool worked and there is nothing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +59,9 @@ class Facts(BaseModel):
     product_ids: tuple[str, ...] = ()
     reply: str | None = None
     handoff: Handoff | None = None
+    quote: Quote | None = None
+    asks: Asked | None = None
+    customer_id: str | None = None
     outcome: Literal["found", "nothing_found"] = "found"
 
     def as_text(self) -> str:

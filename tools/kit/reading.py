@@ -41,6 +41,14 @@ def shown_position(text: str, count: int) -> int | None:
     return position if position <= count else None
 
 
+_CALLED_AN_ORDER = re.compile(r"(?:\border|订单|单号|#)\s*(?:no\.?|number|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}\d{3,}", re.I)
+
+
+def calls_an_order(text: str) -> bool:
+    """Whether the text names something as an order's number, be there such an order or not."""
+    return bool(_CALLED_AN_ORDER.search(text))
+
+
 def points_back(text: str) -> bool:
     """Whether the text leans on something mentioned before: "is it warm?", 「那这个呢」."""
     return bool(_POINTING.search(text))

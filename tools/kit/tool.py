@@ -21,7 +21,11 @@ class ToolContext:
     """What a tool may know of the turn; none of it can be set by the chat model.
 
     `customer_id` comes from the session, never from an argument. `shown` are the product ids the customer saw last, in
-    their order. `said` is the customer's message; `earlier` what the customer said before, oldest first.
+    their order. `said` is the customer's message; `earlier` what the customer said before, oldest first. `heard` are the messages
+    about the present wish, oldest first, ending with this one; `orders_told` the
+    orders told of last. `agreed` is the quote that the customer has just agreed to, by a clear yes or a button, `declined`
+    the one whose other button was pressed. `who` is the phrase that tells why a customer's proof of who they are failed. `gave_up`
+    tells that the last turns came to nothing, whatever was tried.
     """
 
     shop: Shop
@@ -33,6 +37,12 @@ class ToolContext:
     earlier: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     photo: Image | None = None
+    heard: tuple[str, ...] = ()
+    orders_told: tuple[str, ...] = ()
+    agreed: str | None = None
+    declined: str | None = None
+    who: str | None = None
+    gave_up: bool = False
 
     def phrase(self, key: str, /, **values: object) -> str:
         """A sentence of prompts/phrases.*.yaml in the customer's language."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from tools.kit.errors import StorehandError
@@ -125,7 +125,7 @@ class Ledger:
             else:
                 # The id goes first: whoever reads it as committed finds the effect in the same transaction, or neither.
                 connection.execute(
-                    "UPDATE quotes SET status = 'committed', committed_at = ? WHERE id = ?", (now.isoformat(), quote_id)
+                    "UPDATE quotes SET status = 'committed', committed_at = ? WHERE id = ?", (_text(now), quote_id)
                 )
                 self._carry_out(connection, agreed, state)
         if changed:
@@ -174,7 +174,7 @@ class Ledger:
 
     def may_try(self, subjects: Sequence[str], now: datetime) -> bool:
         """Whether somebody may once more say who they are: none of `subjects` had too many wrong tries lately."""
-        since = (now - TRIES_WITHIN).isoformat()
+        since = _text(now - TRIES_WITHIN)
         with self._reading() as connection:
             return all(
                 connection.execute(
@@ -189,7 +189,7 @@ class Ledger:
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT INTO lookups (at, subject, succeeded) VALUES (?, ?, ?)",
-                [(now.isoformat(), subject, succeeded) for subject in subjects],
+                [(_text(now), subject, succeeded) for subject in subjects],
             )
 
     @contextmanager
@@ -245,7 +245,7 @@ class Ledger:
             "SELECT COALESCE(SUM(CASE WHEN ledger.kind = 'promise_kept' THEN -amount_cents ELSE amount_cents END), 0) FROM ledger"
             " JOIN quotes ON quotes.id = quote_id WHERE at > ? AND (? IS NULL OR ledger.customer_id = ?)"
             " AND ledger.kind IN ('refund', 'refund_promised', 'promise_kept') AND quotes.kind <> 'payment_change'",
-            ((now - timedelta(days=1)).isoformat(), customer_id, customer_id),
+            (_text(now - timedelta(days=1)), customer_id, customer_id),
         ).fetchone()
         return int(cents)
 
@@ -263,8 +263,8 @@ class Ledger:
                 quote.customer_id,
                 quote.request.order_id,
                 quote.kind,
-                quote.made_at.isoformat(),
-                quote.valid_until.isoformat(),
+                _text(quote.made_at),
+                _text(quote.valid_until),
                 quote.model_dump_json(),
             ),
         )
@@ -365,7 +365,7 @@ class Ledger:
             "INSERT INTO ledger (at, quote_id, customer_id, order_id, kind, payment_method_id, amount_cents, currency)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                now.isoformat(),
+                _text(now),
                 quote.id,
                 quote.customer_id,
                 quote.request.order_id,
@@ -375,6 +375,11 @@ class Ledger:
                 quote.currency,
             ),
         )
+
+
+def _text(at: datetime) -> str:
+    """A time as the database keeps it: in UTC, so that texts compare as the times do, whatever zone a clock has."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _json(value: Any) -> str:

@@ -194,7 +194,7 @@ class NotAllowed(StorehandError):
     With `person` True a member of staff may still decide otherwise.
     """
 
-    def __init__(self, why: str, *, clause: str | None = None, person: bool = False, **values: str | int) -> None:
+    def __init__(self, why: str, *, clause: str | None = None, person: bool = False, **values: str | int | LocalText) -> None:
         super().__init__(f"{why} {values}" if values else why)
         self.why, self.clause, self.person, self.values = why, clause, person, values
 
@@ -583,9 +583,8 @@ def _item_rule(
     """The rule that lets this item go back. Raises NotAllowed, quoting the clause, where none does."""
     item = _item(order, variant_id)
     rule = _known(rule_for(rules, _case(state, order, item, reason, opened)))
-    title = item.title.en or item.title.zh or ""
     if not rule.allowed:
-        raise NotAllowed("excluded", clause=rule.clause, title=title)
+        raise NotAllowed("excluded", clause=rule.clause, title=item.title)
     if order.status not in rule.statuses:
         raise NotAllowed("status", clause=rule.clause, order=order.id, status=order.status)
     if rule.window_days is not None:
@@ -693,9 +692,7 @@ def _swapped(swaps: Sequence[Swap], state: State, order: Order) -> tuple[list[Li
         assert product, "its variant was found"
         stock = next(variant.stock for variant in product.variants if variant.id == swap.new_variant_id)
         if stock is not None and stock < needed[swap.new_variant_id]:
-            raise NotAllowed(
-                "sold_out", clause=None, title=item.title.en or item.title.zh or "", options=", ".join(options.values())
-            )
+            raise NotAllowed("sold_out", clause=None, title=item.title, options=", ".join(options.values()))
         old = item.unit_price_cents * swap.quantity
         lines.append(Line(kind="item", title=item.title, options=item.options, quantity=swap.quantity, amount_cents=old))
         lines.append(

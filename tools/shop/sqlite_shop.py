@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import date
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -195,7 +196,7 @@ class SqliteShop:
     @property
     def info(self) -> ShopInfo:
         """Name, currency and words of the shop."""
-        return ShopInfo.model_validate_json(self._meta("info"))
+        return _parsed_info(self._meta("info"))
 
     @property
     def policy(self) -> Policy:
@@ -253,6 +254,12 @@ class SqliteShop:
                 (day, day),
             ).fetchall()
         return [Clause.model_validate(_values(row)) for row in rows]
+
+    def clause(self, clause_id: str) -> Clause | None:
+        """The clause with this id, in force or not."""
+        with self._snapshot() as connection:
+            row = connection.execute("SELECT * FROM clauses WHERE id = ?", (clause_id,)).fetchone()
+        return Clause.model_validate(_values(row)) if row else None
 
     def customer(self, customer_id: str) -> Customer | None:
         """The customer with this id."""
@@ -541,7 +548,12 @@ def read_customer(connection: sqlite3.Connection, customer_id: str) -> Customer 
 def read_info(connection: sqlite3.Connection) -> ShopInfo:
     """What holds for the whole shop."""
     (value,) = connection.execute("SELECT value FROM meta WHERE key = 'info'").fetchone()
-    return ShopInfo.model_validate_json(value)
+    return _parsed_info(value)
+
+
+@lru_cache(maxsize=8)
+def _parsed_info(text: str) -> ShopInfo:
+    return ShopInfo.model_validate_json(text)
 
 
 def read_orders(connection: sqlite3.Connection, customer_id: str) -> list[Order]:

@@ -15,7 +15,7 @@ from typing import Any
 from tools.shop.ledger import Ledger, QuoteChanged, Truth
 from tools.shop.policy import Policy
 from tools.shop.quotes import NotAllowed
-from tools.shop.sqlite_shop import ShopWriter, SqliteShop, read_customer, read_info, read_orders, read_product
+from tools.shop.sqlite_shop import ShopRecord, ShopWriter, SqliteShop, read_customer, read_info, read_orders, read_product
 from tools.shop.types import (
     Address,
     Clause,
@@ -134,7 +134,9 @@ def off(cents: int, minimum_cents: int = 0) -> Discount:
 
 
 ALLOWED: dict[str, Any] = {
-    "returns": [{"id": "r", "clause": "RET", "paid": "at_once"}],
+    "returns": [
+        {"id": "r", "clause": "RET", "paid": "at_once", "statuses": ["delivered", "return_requested", "returned"]},
+    ],
     "exchanges": [{"id": "e", "clause": "EXC"}],
     "cancellations": [{"id": "c", "clause": "CAN"}],
     "item_changes": [{"id": "i", "clause": "ITEM"}],
@@ -162,7 +164,8 @@ CLAUSES = tuple(
 def write_shop(folder: Path, rules: Policy, orders: Sequence[Order], products: Sequence[Product] = PRODUCTS) -> None:
     """The shop with both customers and these orders, in `folder`; what was agreed to there before stays."""
     with ShopWriter(folder) as writer:
-        for record in (INFO, *CLAUSES, *products, ANNA, BEN, *orders):
+        records: tuple[ShopRecord, ...] = (INFO, *CLAUSES, *products, ANNA, BEN, *orders)
+        for record in records:
             writer.add(record)
     write_rules(folder, rules)
 

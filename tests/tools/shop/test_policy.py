@@ -317,8 +317,8 @@ def test_the_rules_of_every_format_load(file: Path) -> None:
     [(date(2020, 1, 1), "window-2025", 14), (date(2025, 12, 31), "window-2025", 14), (date(2026, 1, 1), "window", 30)],
 )
 def test_the_rule_in_force_on_the_orders_day_applies(day: date, rule_id: str, days: int) -> None:
-    for rules in (demo().returns, demo().exchanges):
-        rule = rule_for(rules, Case(day=day, reason="changed_mind"))
+    case = Case(day=day, reason="changed_mind")
+    for rule in (rule_for(demo().returns, case), rule_for(demo().exchanges, case)):
         assert rule
         assert (rule.id, rule.window_days) == (rule_id, days)
 

@@ -1,0 +1,122 @@
+"""Whether a message answers what a tool asked back, and who it proves its writer to be. No chat model has a say in either."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.intake import mask_private
+from agent.session import Past
+from tools.kit.answers import (
+    EMAIL,
+    is_no,
+    is_yes,
+    likeness,
+    names_method,
+    names_person,
+    read_address,
+    read_items,
+    read_opened,
+    read_order,
+    read_postcodes,
+    read_reason,
+    spellings,
+)
+from tools.kit.reading import calls_an_order, mentions, shown_position
+from tools.shop.shop import Shop
+from tools.shop.types import Address, Customer
+
+_QUESTION = re.compile(
+    r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
+)
+_STEP = re.compile(r"\b(?:bigger|larger|smaller|size up|size down)\b|[大小][一点]", re.I)
+
+
+def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str | None:
+    """The message as an answer to what was asked last, in words that the tool reads; None if it is about something else."""
+    asked = past.asked
+    if asked is None or not said:
+        return None
+    kept = mask_private(said)
+    is_question = bool(_QUESTION.search(said.strip()))
+    orders = shop.orders_of(customer_id) if customer_id else []
+    items = [item for order in orders for item in order.items]
+    names_item = any(likeness(said, item, shop) >= 1 for item in items)
+    names_option = any(
+        mentions(said, word) or said.strip(" .。!").lower() == word.lower()
+        for item in items
+        if (product := shop.product(item.product_id))
+        for variant in product.variants
+        for value in variant.options.values()
+        for word in spellings(shop, value)
+    ) or bool(_STEP.search(said))
+    match asked.slot:
+        case "who":
+            return kept if EMAIL.search(said) or read_postcodes(said) else None
+        case "order":
+            if position := shown_position(said, len(asked.listed)):
+                return asked.listed[position - 1]
+            named = read_order(said, orders) or calls_an_order(said) or read_reason(said)
+            return kept if named or (names_item and not is_question) else None
+        case "items":
+            if position := shown_position(said, len(asked.listed)):
+                return asked.listed[position - 1]
+            chosen = any(
+                read_items(said, order, {item.variant_id: item.quantity for item in order.items}, shop) for order in orders
+            )
+            return kept if (chosen or read_reason(said)) and not is_question else None
+        case "reason":
+            if read_reason(said):
+                return kept
+            # Whatever else is told is no fault of the shop's.
+            return None if is_question or is_yes(said) else f"{kept} (changed my mind)"
+        case "opened":
+            if read_opened(said) is not None:
+                return kept
+            return "unopened" if is_yes(said) else "opened" if is_no(said) else None
+        case "variant":
+            if position := shown_position(said, len(asked.listed)):
+                return asked.listed[position - 1]
+            return kept if names_option and not is_question else None
+        case "method":
+            return kept if names_method(said) else None
+        case "address":
+            return kept if read_address(said, Address(line1="")) else None
+        case "change":
+            return kept if not is_question and (names_item or names_option or names_method(said)) else None
+        case "amend":
+            if is_question or len(said) > 200 or is_yes(said) or is_no(said):
+                return None
+            return kept if names_method(said) or names_option or names_item or read_address(said, Address(line1="")) else None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a message proves about its writer: `customer`, or the phrase that says why nothing."""
+
+    customer: Customer | None = None
+    key: str | None = None
+
+
+def identify(shop: Shop, past: Past, said: str, conversation_id: str, now: datetime) -> Identity | None:
+    """Find the account by e-mail, or, where we asked for it, by name and postcode; None if the message offers neither.
+
+    Tries are limited for a conversation and for each e-mail address and postcode, across conversations.
+    """
+    asked = past.asked is not None and past.asked.slot == "who"
+    email = EMAIL.search(said)
+    postcodes = read_postcodes(said) if asked and not email else []
+    if not email and not postcodes:
+        return None
+    subjects = [f"conversation:{conversation_id}", *([f"email:{email[0].lower()}"] if email else [])]
+    subjects += [f"postcode:{postcode.upper()}" for postcode in postcodes]
+    if not shop.ledger.may_try(subjects, now):
+        return Identity(key="who_too_often")
+    if email:
+        found = shop.customers_by_email(email[0])
+    else:
+        found = [
+            each for postcode in postcodes for each in shop.customers_by_postcode(postcode) if names_person(said, each.name)
+        ]
+    only = found[0] if len(found) == 1 else None
+    shop.ledger.tried(subjects, now, succeeded=only is not None)
+    return Identity(customer=only) if only else Identity(key="who_not_found")

@@ -1,0 +1,225 @@
+"""The next step of a turn: by code where code knows it, else by the nearest labelled examples, else by the chat model."""
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langchain.agents.middleware import ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall
+from langchain_core.tools import BaseTool
+
+from agent.examples import ExampleBank, Near, votes
+from agent.intake import mask_private
+from agent.prompts import fill
+from agent.settings import TurnSettings
+from agent.turn_context import TurnContext
+from tools.advise_size import advise_size
+from tools.answer_from_policy import answer_from_policy
+from tools.commit_quote import commit_quote
+from tools.hand_to_human import hand_to_human
+from tools.identify_product import identify_product
+from tools.kit.answers import is_angry, is_no, wants
+from tools.kit.errors import ModelFailed
+from tools.quote_address_change import quote_address_change
+from tools.quote_cancellation import quote_cancellation
+from tools.quote_exchange import quote_exchange
+from tools.quote_order_change import quote_order_change
+from tools.quote_return import quote_return
+from tools.recommend_products import recommend_products
+from tools.search_products import search_products
+from tools.track_order import track_order
+
+TOOLS: tuple[BaseTool, ...] = (
+    search_products,
+    identify_product,
+    recommend_products,
+    advise_size,
+    answer_from_policy,
+    track_order,
+    quote_return,
+    quote_exchange,
+    quote_cancellation,
+    quote_order_change,
+    quote_address_change,
+    hand_to_human,
+)
+"""What a chat model may choose among."""
+CODE_TOOLS: tuple[BaseTool, ...] = (commit_quote,)
+"""What only code calls."""
+QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_"))
+REPLY = "reply"
+"""What the examples and the chat model call "no tool"."""
+ENOUGH_VOTES = 0.8
+"""Tools are allowed, the likeliest first, until the nearest examples that speak for them have this share of the votes."""
+PLAIN_CHARACTERS = 200
+"""A longer message holds more than what a tool's argument asks for; the model reads it."""
+CERTAIN_WISH = 0.85
+"""Share of votes from which one sentence of several is taken for a wish of its own."""
+PATIENCE = 2
+"""Turns in a row that came to nothing, after which another one is passed to a person."""
+
+Handler = Callable[[ModelRequest[TurnContext]], ModelResponse[Any]]
+
+
+class Decider:
+    """Chooses one tool call, or the text of a reply that needs no tool."""
+
+    def __init__(self, bank: ExampleBank, settings: TurnSettings) -> None:
+        self._bank = bank
+        self._settings = settings
+
+    def known_step(self, turn: TurnContext) -> AIMessage | None:
+        """What code knows without anybody's choice: agreement, refusal, an answer to our question, a customer who has had enough."""
+        if turn.agreed is not None:
+            turn.meter.why.append(f"the customer agreed to quote {turn.agreed}")
+            return call(commit_quote.name)
+        if turn.declined is not None or (turn.past.quote is not None and is_no(turn.said)):
+            turn.meter.why.append("the customer declined the quote")
+            return AIMessage(turn.phrase("quote_dropped"))
+        if turn.continued and turn.past.asked is not None:
+            turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
+            return call(turn.past.asked.tool)
+        if is_angry(turn.said):
+            turn.meter.why.append("the customer has had enough")
+            return call(hand_to_human.name, reason=turn.said[:200])
+        return None
+
+    def wishes(self, turn: TurnContext) -> list[str]:
+        """The message, or its sentences where they clearly ask for different tools ("Where is 1042? And do you sell tents?")."""
+        sentences = [
+            part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3
+        ]
+        if turn.continued or not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
+            return [turn.said]
+        wishes: dict[str, str] = {}
+        for sentence in sentences:
+            tool, share = next(iter(votes(self._near(turn, sentence)).items()))
+            if share >= CERTAIN_WISH and tool != REPLY:
+                wishes.setdefault(tool, sentence)
+        return list(wishes.values()) if len(wishes) > 1 else [turn.said]
+
+    def _near(self, turn: TurnContext, said: str) -> list[Near]:
+        return self._bank.nearest(said, turn.language, before=turn.past.before, photo=turn.photo is not None)
+
+    def choose(self, request: ModelRequest[TurnContext], handler: Handler, wish: str) -> AIMessage:
+        """One tool call, or the text of a reply that needs no tool, for one wish of the message."""
+        turn = request.runtime.context
+        if turn.photo is not None and not wish:
+            return call(identify_product.name)
+        near = self._near(turn, wish)
+        shares = votes(near)
+        allowed = _told_apart(_allowed(shares, has_photo=turn.photo is not None), wish)
+        turn.meter.why.append(
+            "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
+        )
+        turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
+        if allowed == [REPLY]:
+            return AIMessage(self._talk(turn, near))
+        if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
+            turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
+            return known
+        shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
+        prompt = fill(
+            "decide.md",
+            context=_context_lines(turn),
+            examples="\n".join(f"Customer: {example.say}\n{example.as_decision()}" for example in reversed(shown)),
+            said=mask_private(wish),
+        )
+        response = handler(
+            request.override(
+                messages=[*self._history(turn), HumanMessage(prompt)],
+                tools=[tool for tool in request.tools if isinstance(tool, BaseTool) and tool.name in allowed],
+                model_settings={**request.model_settings, "allow_reply": REPLY in allowed, "write_reply": False},
+            )
+        )
+        answer = response.result[-1]
+        turn.meter.count(answer)
+        if not isinstance(answer, AIMessage):
+            raise ModelFailed(f"the chat model answered a {type(answer).__name__}; check the model named in the settings.")
+        if not answer.tool_calls:
+            turn.meter.why.append("chosen: reply")
+            return AIMessage(self._talk(turn, near))
+        # One step at a time: what a second call in the same breath would be based on is not known yet.
+        chosen = _spoken(answer.tool_calls[0], turn)
+        if chosen["name"] not in allowed:
+            raise ModelFailed(f"the chat model called {chosen['name']!r}, which it was not offered; try a larger model.")
+        turn.meter.why.append(f"chosen: {chosen['name']} {chosen['args']}")
+        return AIMessage("", tool_calls=[chosen])
+
+    def _talk(self, turn: TurnContext, near: Sequence[Near]) -> str:
+        """A reply without facts is one of the shop's own sentences: a model left alone would invent the weather."""
+        kind = next((each.example.talk for each in near if each.example.tool == REPLY and each.example.talk), "unclear")
+        turn.meter.why.append(f"talk: {kind}")
+        return turn.phrase(f"talk_{kind}", shop=turn.shop.info.name.in_language(turn.language))
+
+    def _history(self, turn: TurnContext) -> list[AnyMessage]:
+        messages: list[AnyMessage] = []
+        for said, reply in turn.past.turns[-self._settings.remembered_turns :]:
+            messages += [HumanMessage(said), AIMessage(reply or "…")]
+        return messages
+
+
+def call(tool: str, **arguments: Any) -> AIMessage:
+    """A tool call that code decided on."""
+    return AIMessage(
+        "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
+    )
+
+
+def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
+    """The call where code knows the arguments as well as a model would: a photo, one's own orders, a person, a first question."""
+    if tool in (identify_product.name, track_order.name, advise_size.name, *QUOTES):
+        return call(tool)
+    if len(wish) > PLAIN_CHARACTERS:
+        return None
+    if tool == hand_to_human.name:
+        return call(tool, reason=wish)
+    if tool == answer_from_policy.name and not turn.past.turns:
+        return call(tool, question=wish)
+    if tool == search_products.name and not turn.past.turns and turn.photo is None:
+        return call(tool, query=wish)
+    return None
+
+
+def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
+    """The call without an order number that the customer never wrote: a model may make one up."""
+    order = str(chosen["args"].get("order") or "").strip().lstrip("#").lower()
+    if chosen["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
+        return chosen
+    return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "order"}}
+
+
+def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
+    """The tools worth choosing among: what the nearest examples speak for, and only what the message makes possible."""
+    allowed: list[str] = []
+    total = 0.0
+    for tool, share in shares.items():
+        if total >= ENOUGH_VOTES:
+            break
+        total += share
+        if tool != identify_product.name or has_photo:
+            allowed.append(tool)
+    if has_photo and identify_product.name not in allowed:
+        allowed.append(identify_product.name)
+    return allowed or [REPLY]
+
+
+def _told_apart(allowed: list[str], wish: str) -> list[str]:
+    """Where several quotes are possible and the customer's own words name one of them, only that one."""
+    quotes = [tool for tool in allowed if tool in QUOTES]
+    named = wants(wish, quotes)
+    if len(quotes) < 2 or len(named) != 1:
+        return allowed
+    return [tool for tool in allowed if tool not in QUOTES or tool in named]
+
+
+def _context_lines(turn: TurnContext) -> str:
+    """What was shown and what is attached, for the decision; "" if nothing."""
+    lines = []
+    if turn.shown:
+        titles = [product.title.in_language(turn.language) for each in turn.shown if (product := turn.shop.product(each))]
+        lines.append("Shown last: " + "; ".join(f"{number}. {title}" for number, title in enumerate(titles, start=1)))
+    if turn.photo is not None:
+        lines.append("A photo is attached.")
+    return "\n".join(lines) + "\n\n" if lines else ""

@@ -1,0 +1,400 @@
+"""What a customer's answer to a question of ours means: yes, no, which order, which item, why, which money.
+
+Code reads these, because they decide about money. The words are data: prompts/words.yaml.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tools.kit.errors import BadSettings
+from tools.kit.phrases import PROMPTS
+from tools.kit.reading import matching_variants, mentions
+from tools.shop.policy import Reason
+from tools.shop.quotes import Units
+from tools.shop.shop import Shop
+from tools.shop.types import Address, Order, OrderItem, PaymentMethod, Variant
+
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@cache
+def _words() -> Mapping[str, Any]:
+    path = PROMPTS / "words.yaml"
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadSettings(f"'{path}' cannot be read ({error}); mend it.") from error
+    if not isinstance(loaded, dict):
+        raise BadSettings(f"'{path}' must map names to lists of words; see the file as shipped.")
+    return loaded
+
+
+@cache
+def _pattern(*path: str) -> re.Pattern[str]:
+    """One pattern over the words that `path` leads to, the longest first."""
+    words: Any = _words()
+    for name in path:
+        words = words[name]
+    spelled = [
+        re.escape(word) if _CHINESE.search(word) else rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])"
+        for word in sorted(map(str, words), key=len, reverse=True)
+    ]
+    return re.compile("|".join(spelled), re.I)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("\u2019", "'")).strip()
+
+
+def _consists_of(text: str, *names: str) -> bool:
+    """Whether nothing but the words of `names` and punctuation is in the text, and at least one word of the first."""
+    rest = _plain(text)
+    if not _pattern(names[0]).search(rest):
+        return False
+    for name in names:
+        rest = _pattern(name).sub(" ", rest)
+    return not re.sub(r"[\s,.!~，。！、…👍🙏😊🙂👌✅]+", "", rest)
+
+
+def is_yes(text: str) -> bool:
+    """Whether the message agrees, and says nothing else: "yes please" does, "yes, but to my card" and "yes?" do not."""
+    return _consists_of(text, "agree", "politeness") and not is_no(text)
+
+
+def is_no(text: str) -> bool:
+    """Whether the message declines, and says nothing else."""
+    return _consists_of(text, "decline", "politeness")
+
+
+def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
+    """Those of `tools` whose own words the text uses: "send it back" is quote_return's."""
+    plain = _plain(text)
+    return frozenset(tool for tool in tools if tool in _words()["wants"] and _pattern("wants", tool).search(plain))
+
+
+def is_angry(text: str) -> bool:
+    """Whether the customer has had enough."""
+    return bool(_pattern("angry").search(_plain(text)))
+
+
+_ORDER_OF_READING: tuple[Reason, ...] = ("wrong_item", "faulty", "does_not_fit", "by_mistake", "changed_mind")
+
+
+def read_reason(text: str) -> Reason | None:
+    """Why something goes back; the shop's fault is heard first."""
+    plain = _plain(text)
+    return next((reason for reason in _ORDER_OF_READING if _pattern("reasons", reason).search(plain)), None)
+
+
+def read_opened(text: str) -> bool | None:
+    """Whether the pack was opened."""
+    plain = _plain(text)
+    if _pattern("unopened").search(plain):
+        return False
+    return True if _pattern("opened").search(plain) else None
+
+
+def read_order(text: str, orders: Sequence[Order]) -> Order | None:
+    """The order that is named by its number."""
+    by_id = {order.id.lstrip("#").lower(): order for order in orders}
+    for word in re.findall(r"[A-Za-z0-9]+", text.lower()):
+        if word in by_id:
+            return by_id[word]
+    return None
+
+
+_PIECES = {
+    "one": 1,
+    "a": 1,
+    "single": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "一": 1,
+    "两": 2,
+    "二": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+}
+_COUNTED = re.compile(
+    r"\b(?:just|only)?\s*(one|single|two|three|four|five|\d{1,2})\s+(?:of|x|pieces?|pairs?)\b|"
+    r"(?:只|就)?(?:退|换|取消)?([一两二三四五]|\d{1,2})\s*[件个双条只套盒包瓶](?!码)",
+    re.I,
+)
+
+
+def read_items(text: str, order: Order, kept: Mapping[str, int], shop: Shop) -> tuple[Units, ...]:
+    """The items of an order that the customer means, with how many pieces; () if that is not clear.
+
+    An item is meant by its title, by what it is ("the jacket"), by its colour or size where that tells it from the others, by
+    its variant's id, or with "everything". `kept` are the pieces that can still be meant.
+    """
+    items = [item for item in order.items if kept.get(item.variant_id, 0) > 0]
+    if not items:
+        return ()
+    if _pattern("everything").search(_plain(text)):
+        return _all_of(items, kept)
+    if by_id := [item for item in items if item.variant_id in text.split()]:
+        return _all_of(by_id, kept)
+    scores = {item.variant_id: likeness(text, item, shop) for item in items}
+    best = max(scores.values())
+    if best <= 0:
+        return ()
+    # Several things may be named in one breath; those named as clearly as the best one count.
+    meant = [item for item in items if scores[item.variant_id] >= max(best * 0.75, 1.0)]
+    if not meant:
+        meant = [item for item in items if scores[item.variant_id] == best]
+        if len(meant) > 1:
+            return ()
+    if len(meant) > 1 and len({item.product_id for item in meant}) < len(meant):
+        # The same product twice: colour or size must tell which.
+        options = [item for item in meant if _names_options(text, item, shop)]
+        meant = options or meant
+        if not options and len({item.product_id for item in meant}) == 1:
+            return ()
+    return _counted(text, meant, kept)
+
+
+def likeness(text: str, item: OrderItem, shop: Shop) -> float:
+    """How clearly a text names an item: 3 for its title, about 1 for the word for what it is, less for parts of words."""
+    product = shop.product(item.product_id)
+    titles = {*item.title.all(), *(product.title.all() if product else ())}
+    if any(mentions(text, title) for title in titles):
+        return 3.0
+    score = 0.0
+    lowered = text.lower()
+    for title in titles:
+        if _CHINESE.search(title):
+            score = max(score, _shared_characters(lowered, title))
+        else:
+            words = [word for word in re.findall(r"[a-z0-9']+", title.lower()) if len(word) > 2]
+            said = set(re.findall(r"[a-z0-9']+", lowered))
+            shared = [
+                word
+                for word in words
+                if said & {word, f"{word}s", f"{word}es", word.removesuffix("s"), word.removesuffix("es")}
+            ]
+            # The last word of an English title says what the thing is.
+            score = max(score, 0.5 * len(shared) + (0.75 if words and words[-1] in shared else 0.0))
+    if product:
+        kinds = [word for title in product.category.all() for word in re.split(r"[&,/、与和\s]+", title) if len(word) > 1]
+        known = [*kinds, *(word for word in product.keywords if 1 < len(word) <= 20)]
+        if any(mentions(text, word.removesuffix("s")) or mentions(text, word) for word in known):
+            score = max(score, 1.0)
+    return score + (0.4 if score and _names_options(text, item, shop) else 0.0)
+
+
+def _shared_characters(text: str, title: str) -> float:
+    """How much of a Chinese title's end, which says what the thing is, stands in the text: 1 for its last two characters."""
+    ending = 0
+    for size in range(2, min(len(title), 8) + 1):
+        if title[-size:] in text:
+            ending = size
+    pairs = {title[i : i + 2] for i in range(len(title) - 1)}
+    shared = sum(pair in text for pair in pairs)
+    return (0.5 * ending if ending else 0.0) + (0.3 * shared if not ending else 0.1 * shared)
+
+
+def _names_options(text: str, item: OrderItem, shop: Shop) -> bool:
+    words = [word for value in item.options.values() for word in spellings(shop, value)]
+    return any(mentions(text, word) for word in words)
+
+
+def spellings(shop: Shop, value: str) -> tuple[str, ...]:
+    """An option's value as a customer may write it: as it is stored, and in every language."""
+    found = shop.info.words.get(value.lower())
+    return (value, *(found.all() if found else ()))
+
+
+def _all_of(items: Sequence[OrderItem], kept: Mapping[str, int]) -> tuple[Units, ...]:
+    return tuple(
+        Units(variant_id=variant_id, quantity=kept[variant_id]) for variant_id in dict.fromkeys(i.variant_id for i in items)
+    )
+
+
+def _counted(text: str, items: Sequence[OrderItem], kept: Mapping[str, int]) -> tuple[Units, ...]:
+    """All pieces of the items, or as many as the text says where there is one item of several pieces."""
+    found = _COUNTED.search(text)
+    said = next((group for group in found.groups() if group), None) if found else None
+    pieces = (int(said) if said.isdigit() else _PIECES[said.lower()]) if said else None
+    units = _all_of(items, kept)
+    if pieces and len(units) == 1 and 0 < pieces < units[0].quantity:
+        return (Units(variant_id=units[0].variant_id, quantity=pieces),)
+    return units
+
+
+def read_variant(text: str, item: OrderItem, shop: Shop) -> tuple[Variant, ...]:
+    """The variants of the item's product that a text asks for, like "the blue one in M"; () if it names none.
+
+    What is not said stays as it was: "in M" is the same colour in M.
+    """
+    product = shop.product(item.product_id)
+    if product is None:
+        return ()
+    if by_id := tuple(variant for variant in product.variants if variant.id in text.split()):
+        return by_id
+    named = {
+        name: value
+        for name in dict.fromkeys(name for variant in product.variants for name in variant.options)
+        if (value := _named_value(text, name, item, {v.options[name] for v in product.variants if name in v.options}, shop))
+    }
+    if not named:
+        return ()
+    wanted = {**item.options, **named}
+    exact = tuple(variant for variant in product.variants if all(variant.options.get(k) == v for k, v in wanted.items()))
+    return exact or tuple(v for v in matching_variants(product, text, shop) if v.id != item.variant_id)
+
+
+_STEP_UP = re.compile(r"\b(?:a |one |the next )?size (?:up|bigger|larger)|\bbigger|\blarger|大一[码号]|大一点|大点", re.I)
+_STEP_DOWN = re.compile(r"\b(?:a |one |the next )?size (?:down|smaller)|\bsmaller|小一[码号]|小一点|小点", re.I)
+_INSTEAD = re.compile(
+    r"(?:换成|换个|换一[件条双个]?|改成|改为|要|for (?:an? |the )?|into|to (?:an? |the )?|in (?:an? |the )?|instead of)", re.I
+)
+
+
+def _named_value(text: str, name: str, item: OrderItem, values: set[str], shop: Shop) -> str | None:
+    """The value of one option that a text asks for; its own value counts only where no other is named."""
+    named = [value for value in values if any(mentions(text, word) for word in spellings(shop, value))]
+    # A bare "m" or "38" is an answer to "which size?".
+    named += [value for value in values if _plain(text).strip(" .!。").lower() == value.lower() and value not in named]
+    others = [value for value in named if value != item.options.get(name)]
+    if len(others) == 1:
+        return others[0]
+    if len(others) > 1:
+        # "I have M, want L": what stands last after a word of wanting is wanted.
+        last = max(
+            others,
+            key=lambda value: max((text.lower().rfind(w.lower()) for w in spellings(shop, value)), default=-1),
+        )
+        return last if _INSTEAD.search(text) else None
+    own = item.options.get(name)
+    if name == "size" and own is not None and (_STEP_UP.search(text) or _STEP_DOWN.search(text)):
+        return _neighbour(own, values, up=bool(_STEP_UP.search(text)))
+    return None
+
+
+_LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
+
+
+def _neighbour(own: str, values: Iterable[str], *, up: bool) -> str | None:
+    def rank(value: str) -> float | None:
+        if value.upper() in _LETTERS:
+            return _LETTERS.index(value.upper())
+        number = re.fullmatch(r"\d+(?:\.\d+)?", value)
+        return float(value) if number else None
+
+    mine = rank(own)
+    if mine is None:
+        return None
+    ranked = [(other, value) for value in values if (other := rank(value)) is not None]
+    beyond = [(other, value) for other, value in ranked if (other > mine if up else other < mine)]
+    return (min(beyond)[1] if up else max(beyond)[1]) if beyond else None
+
+
+def read_method(text: str, methods: Sequence[PaymentMethod], used: Sequence[str] = ()) -> PaymentMethod | None:
+    """The payment method that is meant: by its kind, its last four digits, or as the one that was `used`."""
+    plain = _plain(text)
+    for method in methods:
+        if method.last_four and method.last_four in re.findall(r"\d{4}", plain):
+            return method
+    for kind in ("gift_card", "paypal", "wechat_pay", "alipay", "card"):
+        if _pattern("methods", kind).search(plain):
+            of_kind = [method for method in methods if method.kind == kind]
+            branded = [method for method in of_kind if method.brand and mentions(plain, method.brand)]
+            chosen = branded or of_kind
+            return next((method for method in chosen if method.id in used), chosen[0]) if chosen else None
+    if used and _pattern("original").search(plain):
+        return next((method for method in methods if method.id == used[0]), None)
+    return None
+
+
+def names_method(text: str) -> bool:
+    """Whether a text names some kind of payment, had or not."""
+    return any(
+        _pattern("methods", kind).search(_plain(text)) for kind in ("gift_card", "paypal", "wechat_pay", "alipay", "card")
+    )
+
+
+EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+_POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{4,6}(?:-\d{4})?)\b", re.I)
+
+
+def read_postcodes(text: str) -> list[str]:
+    """Everything in a text that may be a postcode, in its order."""
+    return list(dict.fromkeys(found[0] for found in _POSTCODE.finditer(text)))
+
+
+def names_person(text: str, name: str) -> bool:
+    """Whether all parts of a person's name stand in the text, in any order and case."""
+    if _CHINESE.search(name):
+        return name.replace(" ", "") in text.replace(" ", "")
+    said = Counter(re.findall(r"[^\W\d_]+", text.lower()))
+    return not Counter(re.findall(r"[^\W\d_]+", name.lower())) - said
+
+
+def read_address(text: str, current: Address) -> Address | None:
+    """A new address in a message; parts that are not said stay as in `current`. None where no street and number is found.
+
+    English: "12 Oak Street, Apt 4, Portland, ME 04101"; Chinese: 「上海市浦东新区张杨路 500 号 8 号楼」.
+    """
+    body = _ADDRESS_LEAD.sub("", _plain(text)).strip(" .。")
+    if _CHINESE.search(body):
+        return _chinese_address(body, current)
+    parts = [part.strip() for part in body.split(",") if part.strip()]
+    if not parts or not re.search(r"\d", parts[0]) or not re.search(r"[A-Za-z]{3}", parts[0]):
+        return None
+    values: dict[str, str] = {"line1": parts[0], "line2": ""}
+    rest = parts[1:]
+    if rest and re.match(r"(?:apt|apartment|suite|unit|flat|floor|fl|room|#)\b|#", rest[0], re.I):
+        values["line2"] = rest.pop(0)
+    if rest and not re.search(r"\d", rest[-1]) and len(rest) > 1 and len(rest[-1]) > 2:
+        values["country"] = rest.pop()
+    if rest:
+        found = re.search(
+            r"(?:^|\s)(\d{4,6}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d)$", rest[-1], re.I
+        )
+        if found:
+            values["postcode"] = found[1]
+            region = rest.pop()[: found.start()].strip()
+            if region:
+                values["region"] = region
+    if rest:
+        values["city"] = rest.pop(0)
+    if rest:
+        values["region"] = rest[0]
+    if "city" in values and "postcode" not in values and values["city"].lower() != current.city.lower():
+        # A new town with the old postcode would go astray.
+        return None
+    return current.model_copy(update=values)
+
+
+_ADDRESS_LEAD = re.compile(
+    r"^.*?(?:\b(?:address (?:is|to|should be)|(?:send|ship|deliver)(?: it| them| that)?(?: instead)? to|change it to|to this address|"
+    r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?)\s*(?=\S*\s?\d|[\u4e00-\u9fff])",
+    re.I,
+)
+
+
+def _chinese_address(body: str, current: Address) -> Address | None:
+    if not re.search(r"(?:路|街|巷|道|弄|村|小区|大厦|号)", body) or not re.search(r"\d|[一二三四五六七八九十]", body):
+        return None
+    values: dict[str, str] = {"line2": ""}
+    rest = body.replace(" ", "")
+    if found := re.match(r"(中国)?([^省市区县]{2,8}?(?:省|自治区))", rest):
+        values["region"] = found[2]
+        rest = rest[found.end() :]
+    if found := re.match(r"([^省市区县路街]{2,8}?市)", rest):
+        values["city"] = found[1]
+        rest = rest[found.end() :]
+    if found := re.search(r"[，,]?(?:邮编|邮政编码)?[：:]?(\d{6})$", rest):
+        values["postcode"] = found[1]
+        rest = rest[: found.start()]
+    values["line1"] = rest.strip("，,")
+    return current.model_copy(update=values) if values["line1"] else None

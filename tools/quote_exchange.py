@@ -1,0 +1,67 @@
+"""A customer wants another size or colour of what arrived: the quote."""
+
+from tools.kit.aftersales import Ask, item_text, items_of, opened_of, order_of, prepare, reason_of, variants_text
+from tools.kit.answers import read_method, read_variant
+from tools.kit.facts import Facts
+from tools.kit.tool import Runtime, ToolContext, customer_tool
+from tools.shop.quotes import ExchangeRequest, Swap, Units
+from tools.shop.types import Customer, Order, OrderItem, Product, Variant
+
+
+@customer_tool
+def quote_exchange(runtime: Runtime) -> Facts:
+    """The customer wants what arrived swapped now for another size or colour."""
+    context = runtime.context
+
+    def build(customer: Customer) -> ExchangeRequest:
+        order = order_of(context, customer, context.shop.policy.exchanges)
+        items = items_of(context, order)
+        method = next(
+            (found for text in reversed(context.heard) if (found := read_method(text, customer.payment_methods))), None
+        )
+        return ExchangeRequest(
+            order_id=order.id,
+            swaps=tuple(swap_of(context, order, units) for units in items),
+            # Most people change a size because it does not fit; who says otherwise is heard.
+            reason=reason_of(context) or "does_not_fit",
+            opened=opened_of(context),
+            pay_with=method.id if method else None,
+        )
+
+    return prepare(context, "quote_exchange", build)
+
+
+def swap_of(context: ToolContext, order: Order, units: Units) -> Swap:
+    """The swap that the customer asks for. Raises Ask where colour or size is not said, does not exist or is sold out."""
+    item = next(each for each in order.items if each.variant_id == units.variant_id)
+    product = context.shop.product(item.product_id)
+    title = item.title.in_language(context.language)
+    if product is None:
+        raise Ask("variant", context.phrase("exchange_gone", title=title))
+    wanted = _wanted(context, item)
+    if not wanted:
+        choices = variants_text(context, product, item.variant_id)
+        raise Ask("variant", context.phrase("ask_variant" if choices else "exchange_gone", title=title, choices=choices))
+    buyable = [variant for variant in wanted if variant.stock is None or variant.stock >= units.quantity]
+    if not buyable:
+        raise Ask("variant", _sold_out(context, item, product, wanted[0]))
+    if len(buyable) > 1:
+        choices = "\n".join(
+            f"{number}. {item_text(context, item.title, variant.options, units.quantity)}"
+            for number, variant in enumerate(buyable[:9], start=1)
+        )
+        raise Ask(
+            "variant", context.phrase("ask_which_variant", title=title, choices=choices), [each.id for each in buyable[:9]]
+        )
+    return Swap(variant_id=item.variant_id, new_variant_id=buyable[0].id, quantity=units.quantity)
+
+
+def _wanted(context: ToolContext, item: OrderItem) -> tuple[Variant, ...]:
+    return next((found for text in reversed(context.heard) if (found := read_variant(text, item, context.shop))), ())
+
+
+def _sold_out(context: ToolContext, item: OrderItem, product: Product, wanted: Variant) -> str:
+    options = ", ".join(context.shop.info.word(value, context.language) for value in wanted.options.values())
+    choices = variants_text(context, product, item.variant_id)
+    key = "exchange_sold_out" if choices else "exchange_all_sold_out"
+    return context.phrase(key, title=item.title.in_language(context.language), wanted=options, choices=choices)

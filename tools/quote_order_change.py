@@ -1,0 +1,63 @@
+"""A customer wants to change an order that was not sent yet: what is in it, where it goes, or how it is paid. The quote."""
+
+import re
+
+from tools.kit.aftersales import Ask, items_of, order_of, prepare
+from tools.kit.answers import likeness, names_method, read_address, read_method
+from tools.kit.facts import Facts
+from tools.kit.tool import Runtime, ToolContext, customer_tool
+from tools.quote_exchange import swap_of
+from tools.shop.quotes import AddressChangeRequest, ItemChangeRequest, NotAllowed, PaymentChangeRequest
+from tools.shop.types import Customer, Order
+
+_ADDRESS = re.compile(
+    r"\baddress|\bdeliver(?:ed|y)? (?:it )?to|\b(?:send|ship) (?:it|them|that|the order|this)|地址|寄到|送到|寄去", re.I
+)
+_REMOVE = re.compile(
+    r"\b(?:remove|without|leave out|drop|take (?:out|off)|delete)\b|去掉|删掉|不要.{0,8}(?:那|这)?[件个双条]|拿掉|减掉", re.I
+)
+
+
+@customer_tool
+def quote_order_change(runtime: Runtime) -> Facts:
+    """The customer wants to change an order not yet sent: its address, its payment method, a size or colour, or leave an item out."""
+    context = runtime.context
+
+    def build(customer: Customer) -> AddressChangeRequest | PaymentChangeRequest | ItemChangeRequest:
+        if any(_ADDRESS.search(text) for text in context.heard):
+            return _new_address(context, customer)
+        if any(names_method(text) for text in context.heard):
+            return _new_method(context, customer)
+        return _new_items(context, customer)
+
+    return prepare(context, "quote_order_change", build)
+
+
+def _new_address(context: ToolContext, customer: Customer) -> AddressChangeRequest:
+    order = order_of(context, customer, context.shop.policy.address_changes)
+    for text in reversed(context.heard):
+        if address := read_address(text, order.address):
+            return AddressChangeRequest(order_id=order.id, address=address)
+    raise Ask("address", context.phrase("ask_address", order=order.id))
+
+
+def _new_method(context: ToolContext, customer: Customer) -> PaymentChangeRequest:
+    order = order_of(context, customer, context.shop.policy.payment_changes)
+    for text in reversed(context.heard):
+        if method := read_method(text, customer.payment_methods):
+            return PaymentChangeRequest(order_id=order.id, pay_with=method.id)
+    raise NotAllowed("not_your_method")
+
+
+def _new_items(context: ToolContext, customer: Customer) -> ItemChangeRequest:
+    order = order_of(context, customer, context.shop.policy.item_changes)
+    if not any(_REMOVE.search(text) for text in context.heard) and not _names_a_thing(context, order) and len(order.items) > 1:
+        raise Ask("change", context.phrase("ask_change", order=order.id))
+    items = items_of(context, order)
+    if any(_REMOVE.search(text) for text in context.heard):
+        return ItemChangeRequest(order_id=order.id, without=items)
+    return ItemChangeRequest(order_id=order.id, swaps=tuple(swap_of(context, order, units) for units in items))
+
+
+def _names_a_thing(context: ToolContext, order: Order) -> bool:
+    return any(likeness(text, item, context.shop) >= 1 for text in context.heard for item in order.items)

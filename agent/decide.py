@@ -9,7 +9,7 @@ from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall
 from langchain_core.tools import BaseTool
 
-from agent.examples import ExampleBank, Near, votes
+from agent.examples import ExampleBank, Near
 from agent.intake import mask_private
 from agent.prompts import fill
 from agent.settings import TurnSettings
@@ -19,8 +19,9 @@ from tools.answer_from_policy import answer_from_policy
 from tools.commit_quote import commit_quote
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
-from tools.kit.answers import is_angry, is_no, wants
+from tools.kit.answers import is_angry, is_no, wants, wants_cheaper, wants_to_go_with
 from tools.kit.errors import ModelFailed
+from tools.kit.reading import points_back, shown_position
 from tools.quote_address_change import quote_address_change
 from tools.quote_cancellation import quote_cancellation
 from tools.quote_exchange import quote_exchange
@@ -50,12 +51,18 @@ CODE_TOOLS: tuple[BaseTool, ...] = (commit_quote,)
 QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_"))
 REPLY = "reply"
 """What the examples and the chat model call "no tool"."""
-ENOUGH_VOTES = 0.8
-"""Tools are allowed, the likeliest first, until the nearest examples that speak for them have this share of the votes."""
+SURE = 0.6
+"""Share of the evidence from which one tool alone is allowed: on the labelled dev sentences three of four, 0.985 of them right."""
+ENOUGH = 0.85
+"""Else tools are allowed, the likeliest first, until they have this share."""
 PLAIN_CHARACTERS = 200
 """A longer message holds more than what a tool's argument asks for; the model reads it."""
-CERTAIN_WISH = 0.85
-"""Share of votes from which one sentence of several is taken for a wish of its own."""
+REMEMBERED_CHARACTERS = 120
+"""Of an earlier reply: what it was about. Its details stand in the facts of its own turn, and every word is read anew."""
+SHORT = 12
+"""Characters of a message that says too little without what was said before: "in blue?", 「那个呢」."""
+CERTAIN_WISH = 0.75
+"""Share of the evidence from which one sentence of several is taken for a wish of its own."""
 PATIENCE = 2
 """Turns in a row that came to nothing, after which another one is passed to a person."""
 
@@ -94,21 +101,20 @@ class Decider:
             return [turn.said]
         wishes: dict[str, str] = {}
         for sentence in sentences:
-            tool, share = next(iter(votes(self._near(turn, sentence)).items()))
+            tool, share = next(iter(self._look_up(turn, sentence)[1].items()))
             if share >= CERTAIN_WISH and tool != REPLY:
                 wishes.setdefault(tool, sentence)
         return list(wishes.values()) if len(wishes) > 1 else [turn.said]
 
-    def _near(self, turn: TurnContext, said: str) -> list[Near]:
-        return self._bank.nearest(said, turn.language, before=turn.past.before, photo=turn.photo is not None)
+    def _look_up(self, turn: TurnContext, said: str) -> tuple[list[Near], dict[str, float]]:
+        return self._bank.look_up(said, turn.language, before=turn.past.before, photo=turn.photo is not None)
 
     def choose(self, request: ModelRequest[TurnContext], handler: Handler, wish: str) -> AIMessage:
         """One tool call, or the text of a reply that needs no tool, for one wish of the message."""
         turn = request.runtime.context
         if turn.photo is not None and not wish:
             return call(identify_product.name)
-        near = self._near(turn, wish)
-        shares = votes(near)
+        near, shares = self._look_up(turn, wish)
         allowed = _told_apart(_allowed(shares, has_photo=turn.photo is not None), wish)
         turn.meter.why.append(
             "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
@@ -119,6 +125,9 @@ class Decider:
         if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
             turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
             return known
+        if search_products.name in allowed and turn.shown and shown_position(wish, len(turn.shown)) is not None:
+            turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
+            return call(search_products.name, query=wish)
         shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
         prompt = fill(
             "decide.md",
@@ -156,7 +165,7 @@ class Decider:
     def _history(self, turn: TurnContext) -> list[AnyMessage]:
         messages: list[AnyMessage] = []
         for said, reply in turn.past.turns[-self._settings.remembered_turns :]:
-            messages += [HumanMessage(said), AIMessage(reply or "…")]
+            messages += [HumanMessage(said), AIMessage(reply[:REMEMBERED_CHARACTERS] or "…")]
         return messages
 
 
@@ -175,10 +184,15 @@ def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
         return None
     if tool == hand_to_human.name:
         return call(tool, reason=wish)
-    if tool == answer_from_policy.name and not turn.past.turns:
+    points_at_shown = bool(turn.shown) and (points_back(wish) or shown_position(wish, len(turn.shown)) is not None)
+    leans = bool(turn.past.turns) and (points_back(wish) or len(wish) < SHORT)
+    if tool == answer_from_policy.name and not leans:
         return call(tool, question=wish)
-    if tool == search_products.name and not turn.past.turns and turn.photo is None:
+    if tool == search_products.name and turn.photo is None and (points_at_shown or not leans):
         return call(tool, query=wish)
+    if tool == recommend_products.name and (turn.shown or turn.photo is not None):
+        kind = "bought_together" if wants_to_go_with(wish) else "similar"
+        return call(tool, kind=kind, cheaper=wants_cheaper(wish))
     return None
 
 
@@ -194,12 +208,12 @@ def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
     """The tools worth choosing among: what the nearest examples speak for, and only what the message makes possible."""
     allowed: list[str] = []
     total = 0.0
-    for tool, share in shares.items():
-        if total >= ENOUGH_VOTES:
+    possible = {tool: share for tool, share in shares.items() if has_photo or tool != identify_product.name}
+    for tool, share in possible.items():
+        if total >= ENOUGH or (allowed and next(iter(possible.values())) >= SURE):
             break
         total += share
-        if tool != identify_product.name or has_photo:
-            allowed.append(tool)
+        allowed.append(tool)
     if has_photo and identify_product.name not in allowed:
         allowed.append(identify_product.name)
     return allowed or [REPLY]

@@ -16,6 +16,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from agent import classifier
+from agent.classifier import Classifier, Situation
 from tools.catalog.text_encoder import TextEncoder
 from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
@@ -75,25 +77,40 @@ class ExampleBank:
         self._examples: list[tuple[Language, Example]] = [
             (language, example) for language in LANGUAGES for example in load_examples(language)
         ]
-        self._vectors = self._cached_vectors(cache_dir)
+        self._vectors, self._classifier = self._cached(cache_dir)
 
-    def _cached_vectors(self, cache_dir: Path) -> NDArray[np.float32]:
+    def _cached(self, cache_dir: Path) -> tuple[NDArray[np.float32], Classifier]:
+        """The examples' vectors and the classifier fitted on them; both change with the examples and the encoder."""
+        labelled = [f"{language} {example.model_dump_json()}" for language, example in self._examples]
+        source = Path(classifier.__file__).read_text(encoding="utf-8")
+        key = hashlib.sha256("\n".join([self._encoder.fingerprint, source, *labelled]).encode()).hexdigest()[:16]
+        vectors_path, fitted_path = cache_dir / f"examples-{key}.npy", cache_dir / f"chooser-{key}.npz"
+        if vectors_path.exists() and fitted_path.exists():
+            return np.load(vectors_path), Classifier.load(fitted_path)
         sentences = [example.say for _, example in self._examples]
-        key = hashlib.sha256("\n".join([self._encoder.fingerprint, *sentences]).encode()).hexdigest()[:16]
-        path = cache_dir / f"examples-{key}.npy"
-        if path.exists():
-            loaded: NDArray[np.float32] = np.load(path)
-            return loaded
         vectors = self._encoder.queries(sentences)
+        situations = [Situation(language, example.before, example.photo) for language, example in self._examples]
+        fitted = Classifier.fit(sentences, vectors, situations, [example.tool for _, example in self._examples])
         cache_dir.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npy")
+        fitted.save(fitted_path)
+        partial = vectors_path.with_suffix(".partial.npy")
         np.save(partial, vectors)
-        partial.replace(path)
-        return vectors
+        partial.replace(vectors_path)
+        return vectors, fitted
 
-    def nearest(self, said: str, language: Language, *, before: Before | None, photo: bool) -> list[Near]:
-        """The examples most like this message, nearest first; those with a photo only if the message has one."""
+    def look_up(
+        self, said: str, language: Language, *, before: Before | None, photo: bool
+    ) -> tuple[list[Near], dict[str, float]]:
+        """The nearest examples, and each tool's share of the evidence, the strongest first: half votes, half classifier."""
         vector = self._encoder.queries([said])[0]
+        near = self._nearest(vector, language, before, photo=photo)
+        voted = votes(near)
+        fitted = self._classifier.shares(said, vector, Situation(language, before, photo))
+        shares = {tool: (voted.get(tool, 0.0) + share) / 2 for tool, share in fitted.items()}
+        return near, dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    def _nearest(self, vector: NDArray[np.float32], language: Language, before: Before | None, *, photo: bool) -> list[Near]:
+        """The examples most like this message, nearest first; those with a photo only if the message has one."""
         nearness = self._vectors @ vector
         for index, (its_language, example) in enumerate(self._examples):
             nearness[index] += SAME_LANGUAGE * (its_language == language) + SAME_SITUATION * (example.before == before)

@@ -51,6 +51,8 @@ def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | 
         return context.shop.product(hits[0].id), ()
     if meant := shown_product(context, named):
         return meant, ()
+    if context.shown and (not named or named.strip().lstrip("#").isdigit()):
+        return context.shop.product(context.shown[0]), ()
     if named and (hits := context.catalog.search(named, context.language, Filters(), 1)):
         return context.shop.product(hits[0].id), ()
     if context.shown:
@@ -68,7 +70,7 @@ def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tup
     if cheaper and price is not None:
         high = min(price - 1, high) if high is not None else price - 1
     filters = Filters(price_min_cents=low, price_max_cents=high, in_stock=True)
-    found = []
+    found: list[tuple[Product, str]] = []
     for hit in context.catalog.like(start.id, filters, CANDIDATES):
         candidate = context.shop.product(hit.id)
         # The index may be older than the shop: price and stock are asked of the shop again.
@@ -80,9 +82,8 @@ def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tup
         if not any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop)):
             continue
         found.append((candidate, _how_alike(context, start, candidate)))
-        if len(found) == SHOWN_AT_ONCE:
-            break
-    return found
+    # The same kind of thing first, the nearest of it first: a lantern is near a tent, and no tent.
+    return sorted(found, key=lambda each: each[0].category != start.category)[:SHOWN_AT_ONCE]
 
 
 def _how_alike(context: ToolContext, start: Product, candidate: Product) -> str:

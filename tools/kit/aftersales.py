@@ -15,6 +15,7 @@ from tools.shop.quotes import NotAllowed, Quote, Request, Units, kept_units
 from tools.shop.types import Customer, LocalText, Order, OrderItem, Product, format_money
 
 LISTED_AT_ONCE = 5
+_OTHER_METHOD = ("refund_elsewhere", "not_your_method", "balance_short")
 Slot = Literal["who", "order", "items", "reason", "opened", "variant", "method", "address", "change", "amend"]
 
 
@@ -40,6 +41,9 @@ def prepare(context: ToolContext, tool: str, build: Callable[[Customer], Request
     except Unknown as unknown:
         return question(context, tool, Ask(unknown.question, context.phrase(f"ask_{unknown.question}")))
     except NotAllowed as refused:
+        if refused.why in _OTHER_METHOD:
+            # Everything else is settled: another payment method is all that is missing.
+            return question(context, tool, Ask("method", context.phrase(f"no_{refused.why}")))
         return refusal(context, refused)
     return told(context, tool, quote)
 
@@ -114,7 +118,9 @@ def order_of(context: ToolContext, customer: Customer, rules: Sequence[Rule]) ->
         order for order in orders if order.status in open_now and +kept_units(order, context.shop.ledger.done(order.id))
     ]
     for candidates in (possible, orders):
-        meant = [order for order in candidates if any(_speaks_of(context, item) for item in order.items)]
+        clearest = {order.id: max(_clearness(context, item) for item in order.items) for order in candidates}
+        best = max(clearest.values(), default=0.0)
+        meant = [order for order in candidates if best >= 1 and clearest[order.id] >= 0.75 * best]
         if len(meant) == 1:
             return meant[0]
         if meant:
@@ -130,8 +136,8 @@ def order_of(context: ToolContext, customer: Customer, rules: Sequence[Rule]) ->
     raise Ask("order", _which_order(context, possible), [order.id for order in possible[:LISTED_AT_ONCE]])
 
 
-def _speaks_of(context: ToolContext, item: OrderItem) -> bool:
-    return any(likeness(text, item, context.shop) >= 1 for text in context.heard)
+def _clearness(context: ToolContext, item: OrderItem) -> float:
+    return max((likeness(text, item, context.shop) for text in context.heard), default=0.0)
 
 
 def _which_order(context: ToolContext, orders: Sequence[Order]) -> str:
@@ -146,8 +152,12 @@ def _which_order(context: ToolContext, orders: Sequence[Order]) -> str:
 def items_of(context: ToolContext, order: Order) -> tuple[Units, ...]:
     """The items of the order that are meant. Raises Ask where that is not clear."""
     kept = +kept_units(order, context.shop.ledger.done(order.id))
+    bought = kept_units(order, ())
     for text in reversed(context.heard):
         if found := read_items(text, order, kept, context.shop):
+            return found
+        if found := read_items(text, order, bought, context.shop):
+            # On its way back already: the quote says so.
             return found
     if len(kept) == 1:
         ((variant_id, quantity),) = kept.items()

@@ -13,7 +13,7 @@ import yaml
 
 from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
-from tools.kit.reading import matching_variants, mentions
+from tools.kit.reading import LETTER_SIZES, matching_variants, mentions
 from tools.shop.policy import Reason
 from tools.shop.quotes import Units
 from tools.shop.shop import Shop
@@ -75,6 +75,16 @@ def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
     """Those of `tools` whose own words the text uses: "send it back" is quote_return's."""
     plain = _plain(text)
     return frozenset(tool for tool in tools if tool in _words()["wants"] and _pattern("wants", tool).search(plain))
+
+
+def wants_cheaper(text: str) -> bool:
+    """Whether the text asks for something cheaper."""
+    return bool(_pattern("cheaper").search(_plain(text)))
+
+
+def wants_to_go_with(text: str) -> bool:
+    """Whether the text asks for what goes with a product, not for one like it."""
+    return bool(_pattern("goes_with").search(_plain(text)))
 
 
 def is_angry(text: str) -> bool:
@@ -174,7 +184,8 @@ def likeness(text: str, item: OrderItem, shop: Shop) -> float:
         if _CHINESE.search(title):
             score = max(score, _shared_characters(lowered, title))
         else:
-            words = [word for word in re.findall(r"[a-z0-9']+", title.lower()) if len(word) > 2]
+            # "Cotton Briefs, 3-Pack" are briefs.
+            words = [word for word in re.findall(r"[a-z0-9']+", re.split(r"[,(]", title.lower())[0]) if len(word) > 2]
             said = set(re.findall(r"[a-z0-9']+", lowered))
             shared = [
                 word
@@ -182,7 +193,7 @@ def likeness(text: str, item: OrderItem, shop: Shop) -> float:
                 if said & {word, f"{word}s", f"{word}es", word.removesuffix("s"), word.removesuffix("es")}
             ]
             # The last word of an English title says what the thing is.
-            score = max(score, 0.5 * len(shared) + (0.75 if words and words[-1] in shared else 0.0))
+            score = max(score, 0.5 * len(shared) + (1.0 if words and words[-1] in shared else 0.0))
     if product:
         kinds = [word for title in product.category.all() for word in re.split(r"[&,/、与和\s]+", title) if len(word) > 1]
         known = [*kinds, *(word for word in product.keywords if 1 < len(word) <= 20)]
@@ -199,7 +210,7 @@ def _shared_characters(text: str, title: str) -> float:
             ending = size
     pairs = {title[i : i + 2] for i in range(len(title) - 1)}
     shared = sum(pair in text for pair in pairs)
-    return (0.5 * ending if ending else 0.0) + (0.3 * shared if not ending else 0.1 * shared)
+    return (0.8 * ending if ending else 0.0) + (0.3 * shared if not ending else 0.1 * shared)
 
 
 def _names_options(text: str, item: OrderItem, shop: Shop) -> bool:
@@ -280,13 +291,10 @@ def _named_value(text: str, name: str, item: OrderItem, values: set[str], shop: 
     return None
 
 
-_LETTERS = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
-
-
 def _neighbour(own: str, values: Iterable[str], *, up: bool) -> str | None:
     def rank(value: str) -> float | None:
-        if value.upper() in _LETTERS:
-            return _LETTERS.index(value.upper())
+        if value.upper() in LETTER_SIZES:
+            return LETTER_SIZES.index(value.upper())
         number = re.fullmatch(r"\d+(?:\.\d+)?", value)
         return float(value) if number else None
 
@@ -397,4 +405,7 @@ def _chinese_address(body: str, current: Address) -> Address | None:
         values["postcode"] = found[1]
         rest = rest[: found.start()]
     values["line1"] = rest.strip("，,")
+    if values.get("city", current.city) != current.city:
+        # Another town: region and postcode of the old one would lead astray.
+        values = {"region": "", "postcode": "", **values}
     return current.model_copy(update=values) if values["line1"] else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tools.kit.facts import Fact, Facts
-from tools.kit.reading import asked_options, matching_variants
+from tools.kit.reading import LETTER_SIZES, asked_options, matching_variants
 from tools.kit.tool import ToolContext
 from tools.shop.types import Product, Variant, format_money
 
@@ -19,7 +19,11 @@ def price_text(context: ToolContext, variants: tuple[Variant, ...]) -> str:
 
 
 def _values(variants: tuple[Variant, ...], option: str) -> list[str]:
-    return list(dict.fromkeys(variant.options[option] for variant in variants if option in variant.options))
+    values = list(dict.fromkeys(variant.options[option] for variant in variants if option in variant.options))
+    # Numbers and letter sizes have an order of their own; anything else stays as the shop lists it.
+    if all(value.isdigit() for value in values):
+        return sorted(values, key=int)
+    return sorted(values, key=LETTER_SIZES.index) if all(value in LETTER_SIZES for value in values) else values
 
 
 def _listed(context: ToolContext, words: list[str]) -> str:

@@ -137,6 +137,8 @@ def price_limits(text: str) -> tuple[int | None, int | None]:
     return low, high
 
 
+LETTER_SIZES = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
+"""From the smallest to the largest."""
 _LETTER_SIZE = {"xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", "2xl", "3xl"}
 
 

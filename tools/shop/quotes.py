@@ -582,6 +582,10 @@ def _item_rule(
 ) -> ItemRule:
     """The rule that lets this item go back. Raises NotAllowed, quoting the clause, where none does."""
     item = _item(order, variant_id)
+    allowing = [rule for rule in rules if rule.allowed and rule.in_force(_placed_on(state, order))]
+    if allowing and not any(order.status in rule.statuses for rule in allowing):
+        # Nothing that the customer could tell would change it: no question is worth asking.
+        raise NotAllowed("status", clause=allowing[-1].clause, order=order.id, status=order.status)
     rule = _known(rule_for(rules, _case(state, order, item, reason, opened)))
     if not rule.allowed:
         raise NotAllowed("excluded", clause=rule.clause, title=item.title)

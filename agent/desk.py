@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,10 @@ from rich.markup import escape
 from agent.handover import HANDOVERS, Handover, HandoverDesk, Packet, Why
 from agent.settings import load_settings
 from tools.kit.clock import system_clock
+from tools.kit.errors import OperatorError
+from tools.shop.ledger import UnknownQuote
+from tools.shop.sqlite_shop import SqliteShop
+from tools.shop.types import format_money
 
 app = typer.Typer(name="desk", help="Take over conversations from the agent, write, and give them back.", no_args_is_help=True)
 out = Console(highlight=False, emoji=False, soft_wrap=True)
@@ -165,3 +170,18 @@ def _print_part(title: str, lines: Iterable[str]) -> None:
 
 def _print_json(value: object) -> None:
     out.file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def received(
+    quote: Annotated[str, typer.Argument(metavar="QUOTE", help="Reference of the return or exchange.")],
+    shop: Annotated[Path, typer.Option(help="Folder of the shop.", metavar="DIR")],
+) -> None:
+    """The parcel is back and was checked: settle the return or exchange, and pay the refund that waited for it."""
+    with SqliteShop.open(shop) as opened:
+        try:
+            done = opened.ledger.receive(quote, system_clock())
+        except UnknownQuote as error:
+            raise OperatorError(f"{error}; check the reference, which begins with Q.") from error
+        refund = format_money(done.quote.refund_cents, done.quote.currency)
+    out.print("It was settled before; nothing was paid twice." if done.again else f"Settled; refunded: {refund}.")

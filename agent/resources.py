@@ -3,18 +3,16 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from rich.console import Console
@@ -50,8 +48,8 @@ class Opened:
     agent: Agent
     shop: SqliteShop
     model: BaseChatModel
-    agent_with: Callable[[BaseChatModel, BaseCheckpointSaver[Any]], Agent]
-    """The same agent on another chat model and another store of conversations."""
+    agent_with: partial[Agent]
+    """The same agent, given another chat model and another store of conversations."""
 
     def session(self, customer_id: str | None, conversation_id: str | None) -> Session:
         """A new conversation, or an old one to go on with. Raises OperatorError for a customer the shop does not have."""

@@ -24,9 +24,9 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from agent.examples import Example, Near
+from agent.handover import HANDOVERS, HandoverDesk
 from agent.models.decision import bind_arguments, decided_chunk, parse_decision
 from agent.session import Session
-from agent.handover import HANDOVERS, HandoverDesk
 from agent.settings import TurnSettings
 from agent.turn import Agent, Message
 from eval import bench

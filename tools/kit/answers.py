@@ -71,6 +71,16 @@ def is_no(text: str) -> bool:
     return _consists_of(text, "decline", "politeness")
 
 
+def calls_it_off(text: str) -> bool:
+    """Whether the message says, and nothing else, that what was begun shall be left: "never mind", 「算了」."""
+    return _consists_of(text, "call_off", "politeness")
+
+
+def wants_person(text: str) -> bool:
+    """Whether the text asks for a person."""
+    return bool(_pattern("person").search(_plain(text)))
+
+
 def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
     """Those of `tools` whose own words the text uses: "send it back" is quote_return's."""
     plain = _plain(text)
@@ -331,7 +341,11 @@ def names_method(text: str) -> bool:
 
 
 EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
-_POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{4,6}(?:-\d{4})?)\b", re.I)
+_POSTCODE = re.compile(
+    # No \b: between 「邮编」 and a digit there is none.
+    r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{3}-\d{4}|\d{4,6}(?:-\d{4})?)(?![A-Za-z0-9])",
+    re.I,
+)
 
 
 def read_postcodes(text: str) -> list[str]:
@@ -370,16 +384,25 @@ def read_address(text: str, current: Address) -> Address | None:
         )
         if found:
             values["postcode"] = found[1]
-            region = rest.pop()[: found.start()].strip()
-            if region:
-                values["region"] = region
+            before = rest.pop()[: found.start()].strip()
+            if rest or re.fullmatch(r"[A-Z]{2,3}", before):
+                values |= {"region": before} if before else {}
+            elif town := re.fullmatch(r"(.+?)(?:\s+([A-Z]{2,3}))?", before):
+                # "Leeds LS1 4AB", "Portland ME 04101": the town stands before the postcode.
+                values |= {"city": town[1], **({"region": town[2]} if town[2] else {})}
+        elif town := re.fullmatch(r"(\d{4,6})\s+(\D+)", rest[-1]):
+            # "10969 Berlin"
+            rest.pop()
+            values |= {"postcode": town[1], "city": town[2]}
     if rest:
         values["city"] = rest.pop(0)
     if rest:
         values["region"] = rest[0]
-    if "city" in values and "postcode" not in values and values["city"].lower() != current.city.lower():
-        # A new town with the old postcode would go astray.
-        return None
+    if "city" in values and values["city"].lower() != current.city.lower():
+        if "postcode" not in values:
+            # A new town with the old postcode would go astray.
+            return None
+        values = {"region": "", **values}
     return current.model_copy(update=values)
 
 

@@ -29,6 +29,7 @@ from tools.shop.quotes import (
     ReturnRequest,
     State,
     changed_items,
+    kept_units,
     work_out,
 )
 from tools.shop.types import Customer, Order, OrderItem, Payment, Product, ShopInfo
@@ -133,20 +134,27 @@ class Ledger:
         return Committed(agreed, now)
 
     def receive(self, quote_id: str, now: datetime) -> Committed:
-        """The parcel of a return is back: pay the refund that was promised, once. For staff. Raises UnknownQuote."""
+        """The parcel of a return or an exchange is back: settle what waited for it, once. For staff. Raises UnknownQuote.
+
+        What is faulty or was opened is not for sale again, so it does not come into stock.
+        """
         with self._transaction() as connection:
             row = connection.execute("SELECT * FROM quotes WHERE id = ? AND committed_at IS NOT NULL", (quote_id,)).fetchone()
             quote = Quote.model_validate_json(row["quote"]) if row else None
-            if quote is None or not isinstance(quote.request, ReturnRequest):
-                raise UnknownQuote(f"no return '{quote_id}' is under way")
+            if quote is None or not isinstance(quote.request, ReturnRequest | ExchangeRequest):
+                raise UnknownQuote(f"no return or exchange '{quote_id}' is under way")
             again = row["status"] == "received"
             if not again:
                 connection.execute("UPDATE quotes SET status = 'received' WHERE id = ?", (quote_id,))
-                connection.execute("UPDATE orders SET status = 'returned' WHERE id = ?", (quote.request.order_id,))
-                self._put_back(connection, [(units.variant_id, units.quantity) for units in quote.request.items])
+                request = quote.request
+                pieces = request.items if isinstance(request, ReturnRequest) else request.swaps
+                if request.reason != "faulty" and not request.opened:
+                    self._put_back(connection, [(piece.variant_id, piece.quantity) for piece in pieces])
+                self._settle_status(connection, quote, now)
                 if quote.paid == "on_receipt":
                     self._move(connection, quote, now, quote.moves)
-                    self._enter(connection, quote, now, "promise_kept", None, quote.refund_cents)
+                    if quote.refund_cents:
+                        self._enter(connection, quote, now, "promise_kept", None, quote.refund_cents)
             return Committed(quote, now, again=again)
 
     def done(self, order_id: str) -> list[Quote]:
@@ -302,6 +310,15 @@ class Ledger:
             for move in quote.moves:
                 if move.kind == "refund":
                     self._enter(connection, quote, now, "refund_promised", move.payment_method_id, move.amount_cents)
+
+    def _settle_status(self, connection: sqlite3.Connection, quote: Quote, now: datetime) -> None:
+        """An order is delivered again once nothing of it is on its way back, and returned once nothing of it is kept."""
+        assert quote.request.order_id, "a return or an exchange is one of an order"
+        state = self._state(connection, quote.customer_id, quote.request.order_id, now)
+        waiting = [each for each in state.done if each.kind in ("return", "exchange") and each.id not in state.received]
+        if state.order and not waiting:
+            is_kept = +kept_units(state.order, state.done) or any(each.kind == "exchange" for each in state.done)
+            self._set_status(connection, quote, "delivered" if is_kept else "returned")
 
     @staticmethod
     def _set_status(connection: sqlite3.Connection, quote: Quote, status: str) -> None:

@@ -97,6 +97,8 @@ class ExchangeRule(Rule):
     conditions: tuple[Condition, ...] = ()
     paid: Literal["at_once", "on_receipt"] = "at_once"
     """When a difference in price is charged or refunded."""
+    difference_to: Literal["original", "any"] = "original"
+    """Where a difference goes that comes back: to what paid for the order, or to any method of the customer's own."""
     once_per_order: bool = False
 
 
@@ -112,6 +114,8 @@ class ChangeRule(Rule):
 
     allowed: bool = True
     statuses: tuple[OrderStatus, ...] = ("pending",)
+    difference_to: Literal["original", "any"] = "original"
+    """Where a difference goes that comes back: to what paid for the order, or to any method of the customer's own."""
     same_country: bool = False
     """Whether a new address must lie in the same country."""
     locks: bool = False

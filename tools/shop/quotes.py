@@ -414,7 +414,7 @@ def _exchange(request: ExchangeRequest, state: State, order: Order) -> Quote:
     listed, difference = difference, _within_paid(difference, state, order)
     if difference != listed:
         lines.append(Line(kind="discount", amount_cents=listed - difference))
-    moves = _settled(difference, state, order, request.pay_with)
+    moves = _settled(difference, state, order, request.pay_with, rules[0].difference_to)
     return _quote(
         request,
         state,
@@ -478,7 +478,7 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
     listed = -sum(line.amount_cents for line in lines)
     if difference != listed:
         lines.append(Line(kind="discount", amount_cents=listed - difference))
-    moves = _settled(difference, state, order, request.pay_with)
+    moves = _settled(difference, state, order, request.pay_with, rule.difference_to)
     return _quote(
         request,
         state,
@@ -736,17 +736,21 @@ def _within_paid(difference: int, state: State, order: Order) -> int:
     return max(difference, -_refundable(state, order))
 
 
-def _settled(difference: int, state: State, order: Order, pay_with: str | None) -> tuple[Payment, ...]:
+def _settled(
+    difference: int, state: State, order: Order, pay_with: str | None, to: Literal["original", "any"]
+) -> tuple[Payment, ...]:
     """How a difference is paid (positive) or comes back (negative).
 
-    Paid by `pay_with`, else by the method used last; back to `pay_with`, else as _paid_back has it.
+    Paid by `pay_with`, else by the method used last; back to the methods that paid, or with `to` "any" to `pay_with`.
     """
     paid = _still_paid(state, order)
     used = list(+paid)
     if pay_with is None and not used:
         raise NotAllowed("payments_unknown", person=True)
-    if difference < 0 and (pay_with is None or pay_with in used):
-        return _paid_back(-difference, paid, state, pay_with, {"original"})
+    if pay_with is not None:
+        _method(state, pay_with)
+    if difference < 0 and (pay_with is None or pay_with in used or to == "original"):
+        return _paid_back(-difference, paid, state, pay_with if pay_with in used else None, {"original"})
     method = _method(state, pay_with or used[-1])
     if difference > 0:
         _check_balance(method, difference)

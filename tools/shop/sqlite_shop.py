@@ -108,6 +108,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE lookups (at TEXT NOT NULL, subject TEXT NOT NULL, succeeded INTEGER NOT NULL);
     CREATE INDEX lookups_of_subject ON lookups (subject, at);
     """,
+    # "INSERT OR REPLACE" would rewrite a line without waking the trigger on deletion.
+    """
+    CREATE TRIGGER ledger_is_never_rewritten BEFORE INSERT ON ledger
+    WHEN EXISTS (SELECT 1 FROM ledger WHERE entry = NEW.entry)
+    BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
+    """,
 )
 """Step n takes a database from user_version n to n + 1. Steps are only ever appended."""
 

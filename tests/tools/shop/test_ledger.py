@@ -227,19 +227,36 @@ def test_a_promise_is_paid_once_when_the_parcel_is_back(shop: SqliteShop, folder
         assert later.ledger.receive(quote.id, back) == Committed(quote, back)
         assert entered(later)[1:] == [("refund", "gift", 4000), ("promise_kept", None, 4000)]
         assert (balance(later, "gift"), stock(later, "shirt-m")) == (9000, 6)
-        assert order_of(later, "#1").status == "returned"
+        assert order_of(later, "#1").status == "delivered"
         before = dump(folder)
         assert later.ledger.receive(quote.id, back).again
         assert later.ledger.commit(quote.id, "anna", back).again
         assert dump(folder) == before
 
 
-def test_only_returns_come_back(shop: SqliteShop) -> None:
-    quote = shop.ledger.prepare(swap("shirt-m", "shirt-l"), "anna", NOW)
-    shop.ledger.commit(quote.id, "anna", NOW)
+def test_only_what_was_agreed_to_comes_back(shop: SqliteShop) -> None:
+    quote = shop.ledger.prepare(give_back("shirt-m"), "anna", NOW)
     for quote_id in (quote.id, "Q0", ""):
         with pytest.raises(UnknownQuote):
             shop.ledger.receive(quote_id, NOW)
+
+
+def test_an_exchanged_piece_that_is_back_is_for_sale_again_and_the_order_delivered(shop: SqliteShop) -> None:
+    quote = shop.ledger.prepare(swap("shirt-m", "shirt-l"), "anna", NOW)
+    shop.ledger.commit(quote.id, "anna", NOW)
+    before = stock(shop, "shirt-m")
+    assert order_of(shop, "#1").status == "exchange_requested"
+    assert not shop.ledger.receive(quote.id, NOW).again
+    assert shop.ledger.receive(quote.id, NOW).again
+    assert (stock(shop, "shirt-m"), order_of(shop, "#1").status) == (before + 1, "delivered")
+
+
+def test_a_faulty_piece_that_is_back_is_not_for_sale_again(shop: SqliteShop) -> None:
+    quote = shop.ledger.prepare(give_back("shirt-m", reason="faulty"), "anna", NOW)
+    shop.ledger.commit(quote.id, "anna", NOW)
+    before = stock(shop, "shirt-m")
+    shop.ledger.receive(quote.id, NOW)
+    assert stock(shop, "shirt-m") == before
 
 
 # Who may
@@ -739,7 +756,7 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
         try:
             done = self.shop.ledger.receive(quote.id, self.now)
         except UnknownQuote:
-            assert quote not in self.done or quote.kind != "return"
+            assert quote not in self.done or quote.kind not in ("return", "exchange")
             assert dump(self.folder) == before
             return
         assert quote in self.done
@@ -747,10 +764,12 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
         if done.again:
             assert dump(self.folder) == before
         else:
-            assert isinstance(quote.request, ReturnRequest)
+            assert isinstance(quote.request, ReturnRequest | ExchangeRequest)
             self.received.add(quote.id)
-            for units in quote.request.items:
-                self.put_back({units.variant_id: units.quantity})
+            pieces = quote.request.items if isinstance(quote.request, ReturnRequest) else quote.request.swaps
+            if quote.request.reason != "faulty" and not quote.request.opened:
+                for piece in pieces:
+                    self.put_back({piece.variant_id: piece.quantity})
 
     def meanwhile(self, dice: Random) -> None:
         variant, order_id = dice.choice(VARIANTS), dice.choice(sorted(BOUGHT))
@@ -862,7 +881,7 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
                     line.amount_cents for line in quote.lines if line.kind in ("restocking_fee", "postage", "shipping")
                 )
             elif quote.kind == "exchange":
-                extra -= quote.refund_cents if quote.paid == "on_receipt" else quote.total_cents
+                extra -= quote.refund_cents if self.waits(quote) else quote.total_cents
         assert still_paid <= goods[-1] + extra
         clamped = any(quote.total_cents != sum(line.amount_cents for line in quote.lines) for quote in returns)
         if not clamped and goods == sorted(goods, reverse=True):

@@ -90,7 +90,7 @@ class Turn(_Event):
 
     def as_json(self) -> dict[str, Any]:
         """The turn as one JSON line holds it."""
-        return self.model_dump(mode="json", exclude={"kind": True, "why": True, "steps": {"__all__": {"kind"}}})
+        return self.model_dump(mode="json", exclude={"kind": True, "why": True, "held": True, "steps": {"__all__": {"kind"}}})
 
 
 Event = Heard | ToolStarted | Step | Said | Turn

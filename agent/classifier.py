@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tools.shop.types import Language
@@ -52,6 +51,8 @@ class Classifier:
     @classmethod
     def fit(cls, sentences: Sequence[str], vectors: Floats, situations: Sequence[Situation], right: Sequence[str]) -> Self:
         """Fit on labelled sentences; `vectors` is sentences × dimensions."""
+        import torch  # takes seconds, and is needed only where the examples have changed
+
         labels = tuple(sorted(set(right)))
         mean = vectors.mean(axis=0)
         rows = np.stack([_features(*each, mean) for each in zip(sentences, vectors, situations, strict=True)])

@@ -51,10 +51,8 @@ CODE_TOOLS: tuple[BaseTool, ...] = (commit_quote,)
 QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_"))
 REPLY = "reply"
 """What the examples and the chat model call "no tool"."""
-SURE = 0.6
-"""Share of the evidence from which one tool alone is allowed: on the labelled dev sentences three of four, 0.985 of them right."""
 ENOUGH = 0.85
-"""Else tools are allowed, the likeliest first, until they have this share."""
+"""Where the evidence is not sure, tools are allowed, the likeliest first, until they have this share of it."""
 PLAIN_CHARACTERS = 200
 """A longer message holds more than what a tool's argument asks for; the model reads it."""
 REMEMBERED_CHARACTERS = 120
@@ -77,7 +75,7 @@ class Decider:
         self._settings = settings
 
     def known_step(self, turn: TurnContext) -> AIMessage | None:
-        """What code knows without anybody's choice: agreement, refusal, an answer to our question, a customer who has had enough."""
+        """What code knows without anybody's choice: agreement, refusal, an answer to our question."""
         if turn.agreed is not None:
             turn.meter.why.append(f"the customer agreed to quote {turn.agreed}")
             return call(commit_quote.name)
@@ -87,9 +85,6 @@ class Decider:
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)
-        if is_angry(turn.said):
-            turn.meter.why.append("the customer has had enough")
-            return call(hand_to_human.name, reason=turn.said[:200])
         return None
 
     def wishes(self, turn: TurnContext) -> list[str]:
@@ -115,7 +110,11 @@ class Decider:
         if turn.photo is not None and not wish:
             return call(identify_product.name)
         near, shares = self._look_up(turn, wish)
-        allowed = _told_apart(_allowed(shares, has_photo=turn.photo is not None), wish)
+        allowed = _told_apart(_allowed(shares, self._settings.sure, has_photo=turn.photo is not None), wish)
+        if is_angry(wish) and not (len(allowed) == 1 and allowed[0] in {*QUOTES, track_order.name}):
+            # Who is angry and says what is to be done gets it done; nobody else is argued with.
+            turn.meter.why.append("the customer has had enough")
+            return call(hand_to_human.name, reason=wish[:200])
         turn.meter.why.append(
             "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
         )
@@ -204,13 +203,13 @@ def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
     return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "order"}}
 
 
-def _allowed(shares: dict[str, float], *, has_photo: bool) -> list[str]:
-    """The tools worth choosing among: what the nearest examples speak for, and only what the message makes possible."""
+def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[str]:
+    """The tools worth choosing among: one where the evidence is sure, and only what the message makes possible."""
     allowed: list[str] = []
     total = 0.0
     possible = {tool: share for tool, share in shares.items() if has_photo or tool != identify_product.name}
     for tool, share in possible.items():
-        if total >= ENOUGH or (allowed and next(iter(possible.values())) >= SURE):
+        if total >= ENOUGH or (allowed and next(iter(possible.values())) >= sure):
             break
         total += share
         allowed.append(tool)

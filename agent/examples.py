@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import yaml
@@ -18,10 +18,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent import classifier
 from agent.classifier import Classifier, Situation
-from tools.catalog.text_encoder import TextEncoder
 from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
 from tools.shop.types import LANGUAGES, Language
+
+if TYPE_CHECKING:
+    from tools.catalog.text_encoder import TextEncoder
 
 Before = Literal["shown", "order", "policy", "size"]
 
@@ -72,7 +74,7 @@ def load_examples(language: Language) -> list[Example]:
 class ExampleBank:
     """All examples with their vectors."""
 
-    def __init__(self, encoder: TextEncoder, cache_dir: Path) -> None:
+    def __init__(self, encoder: "TextEncoder", cache_dir: Path) -> None:
         self._encoder = encoder
         self._examples: list[tuple[Language, Example]] = [
             (language, example) for language in LANGUAGES for example in load_examples(language)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from langchain_core.language_models import BaseChatModel
@@ -25,17 +26,18 @@ from agent.settings import Settings
 from agent.turn import Agent, prefix_of
 from agent.weights.store import WeightStore
 from tools.catalog.catalog import Catalog
-from tools.catalog.e5_pack import convert
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
-from tools.catalog.photo_encoder import PhotoEncoder, load_efficientnet_lite2, load_open_clip
-from tools.catalog.server_index import ServerIndex
-from tools.catalog.text_encoder import TextEncoder
 from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError
 from tools.shop.importers import ImportReport, import_shop
 from tools.shop.sqlite_shop import SqliteShop
-from tools.transcribe_speech import Transcriber, load_transcriber
+
+if TYPE_CHECKING:
+    # These import torch, transformers and their like, which takes seconds: they are loaded while the chat model is.
+    from tools.catalog.photo_encoder import PhotoEncoder
+    from tools.catalog.text_encoder import TextEncoder
+    from tools.transcribe_speech import Transcriber
 
 DEMO = "demo"
 DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
@@ -104,6 +106,8 @@ def prepare(settings: Settings, console: Console) -> None:
             for name in names:
                 store.ensure(name, progress)
     if settings.encoders.text == "e5-small" and not _e5_folder(settings).exists():
+        from tools.catalog.e5_pack import convert
+
         with console.status("Unpacking the text encoder …"):
             convert(store.ensure("e5-small") / "e5-small-q4.bin", _e5_folder(settings))
 
@@ -189,18 +193,24 @@ def _index(settings: Settings, folder: Path, console: Console) -> None:
 
 def _index_of(settings: Settings, folder: Path) -> Index:
     if settings.index.qdrant_url:
+        from tools.catalog.server_index import ServerIndex
+
         key = settings.index.qdrant_api_key.get_secret_value() or None
         return ServerIndex.connect(settings.index.qdrant_url, folder.resolve().name, key)
     return EdgeIndex(folder / "index")
 
 
-def text_encoder_of(settings: Settings) -> TextEncoder:
+def text_encoder_of(settings: Settings) -> "TextEncoder":
     """Load the text encoder that the settings name."""
+    from tools.catalog.text_encoder import TextEncoder
+
     return TextEncoder(_e5_folder(settings) if settings.encoders.text == "e5-small" else Path(settings.encoders.text))
 
 
-def photo_encoder_of(settings: Settings) -> PhotoEncoder:
+def photo_encoder_of(settings: Settings) -> "PhotoEncoder":
     """Load the photo encoder that the settings name: of `storehand weights`, or an OpenCLIP model."""
+    from tools.catalog.photo_encoder import load_efficientnet_lite2, load_open_clip
+
     name = settings.encoders.photo
     if name == "efficientnet-lite2":
         folder = _store(settings).ensure(name)
@@ -209,8 +219,10 @@ def photo_encoder_of(settings: Settings) -> PhotoEncoder:
     return load_open_clip(model, pretrained or None)
 
 
-def transcriber_of(settings: Settings) -> Transcriber:
+def transcriber_of(settings: Settings) -> "Transcriber":
     """Load the speech recognition that the settings name."""
+    from tools.transcribe_speech import load_transcriber
+
     store = _store(settings)
     folder = store.ensure(settings.speech.model) if settings.speech.model in store.models else Path(settings.speech.model)
     return load_transcriber(folder, settings.speech.threads)

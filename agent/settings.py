@@ -44,6 +44,9 @@ class TurnSettings(_Section):
     """Tools run for one message at most."""
     remembered_turns: Annotated[int, Field(ge=1, le=50)] = 4
     """Earlier messages of the conversation that the chat model reads again."""
+    sure: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Share of the evidence (nearest examples and classifier) from which it chooses the tool alone, without the chat model. The
+    default suits a small model, which chooses worse than the evidence does; 0.8 leaves more to a large one."""
     examples: Annotated[int, Field(ge=0, le=20)] = 4
     """Labelled examples shown to the chat model for one decision."""
 

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -42,7 +42,9 @@ from tools.kit.phrases import phrase
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
-from tools.transcribe_speech import Transcriber, transcribe_speech
+
+if TYPE_CHECKING:
+    from tools.transcribe_speech import Transcriber
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ class Agent:
         checkpointer: BaseCheckpointSaver[Any],
         *,
         bank: ExampleBank,
-        transcriber: Callable[[], Transcriber],
+        transcriber: "Callable[[], Transcriber]",
         desk: HandoverDesk,
         settings: TurnSettings,
         clock: Clock,
@@ -314,6 +316,8 @@ class Agent:
 
     def _listen(self, recording: bytes, steps: list[Step]) -> Iterator[Event]:
         """Turn the recording into text; raises UnreadableVoice where no word is heard."""
+        from tools.transcribe_speech import transcribe_speech  # takes a second, and few conversations need it
+
         yield ToolStarted(tool="transcribe_speech")
         facts = transcribe_speech(self._transcriber(), recording)
         step = Step(tool="transcribe_speech", arguments={}, facts=facts.facts)

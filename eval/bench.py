@@ -84,7 +84,7 @@ def turn(
         ["what", "measured", "aim"],
         [
             ["first token, warm ÷ cold", f"{result['first_token_warm_over_cold']:.3f}", "≤ 0.15"],
-            ["the same for a question without facts", f"{result['bare_question']['warm_over_cold']:.3f}", ""],
+            ["the same for a whole reply's prompt", f"{result['with_facts']['warm_over_cold']:.3f}", ""],
             ["turn ÷ direct calls", f"{result['turn_over_direct_calls']:.3f}", "≤ 1.05"],
             ["turn ÷ the model's time in it", f"{result['turn_over_own_model_time']:.3f}", ""],
             ["peak memory, all models loaded", f"{result['peak_memory_gib']:.2f} GiB", "< 4 GiB"],

@@ -179,19 +179,20 @@ def measure_turns(
     if writes is None:
         raise OperatorError("no turn asked the chat model to write; try another --shop, one with products to describe.")
     cold, warm = _first_tokens(model, writes.messages, repeats, tell)
-    # The facts that a reply is written from must be read warm or cold: a question alone shows what the prefix costs.
     bare_cold, bare_warm = _first_tokens(model, [writes.messages[0], HumanMessage(questions[0])], repeats, tell)
     all_turns = [taken for turns, _ in pairs for taken in turns]
     all_direct = [taken for _, direct in pairs for taken in direct]
     parts = [taken.turn.seconds for taken in all_turns if taken.turn]
     return {
-        "first_token_warm_over_cold": warm / cold,
+        # What the prefix saves: a question after it, with the prefix known and unknown.
+        "first_token_warm_over_cold": bare_warm / bare_cold,
         "turn_over_direct_calls": sum(_median_s(turns) for turns, _ in pairs) / sum(_median_s(direct) for _, direct in pairs),
         # The same turns against the time that the model took inside them: no second run, so no difference in what it wrote.
         "turn_over_own_model_time": statistics.median(taken.seconds / taken.model_seconds for taken in all_turns),
-        "first_token_cold_s": cold,
-        "first_token_warm_s": warm,
-        "bare_question": {"warm_over_cold": bare_warm / bare_cold, "cold_s": bare_cold, "warm_s": bare_warm},
+        "first_token_cold_s": bare_cold,
+        "first_token_warm_s": bare_warm,
+        # A whole reply's prompt: its facts must be read, warm or cold.
+        "with_facts": {"warm_over_cold": warm / cold, "cold_s": cold, "warm_s": warm},
         "turn_median_s": _median_s(all_turns),
         "direct_median_s": _median_s(all_direct),
         "turn_first_words_median_s": statistics.median(part.first_token for part in parts),

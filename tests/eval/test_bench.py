@@ -186,7 +186,7 @@ def test_turns_are_compared_with_their_calls_and_a_warm_prefix_with_a_cold_one(
     model = Obliging()
     questions = questions_about(list(shop.products()))
     result = measure_turns(make_agent(model), model, questions, repeats=2, conversations=3)
-    assert result["bare_question"]["warm_over_cold"] > 0
+    assert result["with_facts"]["warm_over_cold"] > 0
     for ratio in ("first_token_warm_over_cold", "turn_over_direct_calls", "turn_over_own_model_time"):
         assert result[ratio] > 0
     assert result["turn_over_own_model_time"] >= 1

@@ -11,7 +11,7 @@ from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,15 @@ from tools.catalog.index import (
     Point,
     VariantValues,
 )
-from tools.catalog.photo_encoder import PhotoEncoder
-from tools.catalog.text_encoder import TextEncoder
 from tools.catalog.vector_cache import VectorCache
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
 from tools.shop.types import LANGUAGES, Clause, Language, Product, ShopInfo
+
+if TYPE_CHECKING:
+    # Importing them takes seconds; whoever makes an encoder has done so.
+    from tools.catalog.photo_encoder import PhotoEncoder
+    from tools.catalog.text_encoder import TextEncoder
 
 RRF_K = 60
 """How slowly a rank's worth falls in reciprocal rank fusion. Source: Cormack et al. 2009, doi:10.1145/1571941.1572114."""
@@ -64,7 +67,9 @@ class BuildReport:
 class Catalog:
     """Finds products and clauses of one shop. Any thread may call it."""
 
-    def __init__(self, shop: Shop, index: Index, text_encoder: TextEncoder, photo_encoder: Callable[[], PhotoEncoder]) -> None:
+    def __init__(
+        self, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]"
+    ) -> None:
         """Use an index that is there, made with this text encoder; `photo_encoder` is called when the first photo comes.
 
         Raises IndexMissing or EncoderMismatch, which name the command that mends it.
@@ -83,8 +88,8 @@ class Catalog:
         cls,
         shop: Shop,
         index: Index,
-        text_encoder: TextEncoder,
-        photo_encoder: Callable[[], PhotoEncoder],
+        text_encoder: "TextEncoder",
+        photo_encoder: "Callable[[], PhotoEncoder]",
         cache: Path,
         progress: Callable[[int, int], None] | None = None,
     ) -> BuildReport:
@@ -97,7 +102,7 @@ class Catalog:
             return _Build(shop, index, text_encoder, photo_encoder, kept, progress).run()
 
     @classmethod
-    def open(cls, shop: Shop, index: Index, text_encoder: TextEncoder, photo_encoder: Callable[[], PhotoEncoder]) -> Self:
+    def open(cls, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]") -> Self:
         """The catalogue of a shop that was indexed. Raises IndexMissing or EncoderMismatch."""
         return cls(shop, index, text_encoder, photo_encoder)
 
@@ -161,7 +166,7 @@ class Catalog:
         return list(islice(true, limit))
 
     @cached_property
-    def _photo_encoder(self) -> PhotoEncoder:
+    def _photo_encoder(self) -> "PhotoEncoder":
         encoder = self._load_photo_encoder()
         self._check_encoder("photo", encoder.fingerprint)
         return encoder
@@ -249,8 +254,8 @@ class _Build:
 
     shop: Shop
     index: Index
-    text_encoder: TextEncoder
-    load_photo_encoder: Callable[[], PhotoEncoder]
+    text_encoder: "TextEncoder"
+    load_photo_encoder: "Callable[[], PhotoEncoder]"
     cache: VectorCache
     progress: Callable[[int, int], None] | None
     bm25: Bm25 = field(default_factory=Bm25)
@@ -303,7 +308,7 @@ class _Build:
                 )
             self._count(len(batch))
 
-    def _picture_points(self, encoder: PhotoEncoder) -> Iterator[Point]:
+    def _picture_points(self, encoder: "PhotoEncoder") -> Iterator[Point]:
         named = ((product, place, name) for product in self.shop.products() for place, name in enumerate(product.pictures))
         for batch in _batches(named):
             readable, contents, pictures = [], [], []
@@ -366,7 +371,7 @@ class _Build:
             self.progress(self.done, self.total)
 
 
-def _photos_at(encoder: PhotoEncoder, pictures: Sequence[Image.Image]) -> Callable[[list[int]], NDArray[np.float32]]:
+def _photos_at(encoder: "PhotoEncoder", pictures: Sequence[Image.Image]) -> Callable[[list[int]], NDArray[np.float32]]:
     return lambda places: encoder.photos([pictures[place] for place in places])
 
 

@@ -8,19 +8,25 @@ from agent.intake import mask_private
 from agent.session import Past
 from tools.kit.answers import (
     EMAIL,
+    calls_it_off,
+    is_angry,
     is_no,
     is_yes,
     likeness,
     names_method,
     names_person,
     read_address,
+    read_count,
     read_items,
     read_opened,
     read_order,
     read_postcodes,
     read_reason,
     spellings,
+    wants,
+    wants_person,
 )
+from tools.kit.facts import Asked
 from tools.kit.reading import calls_an_order, mentions, shown_position
 from tools.shop.shop import Shop
 from tools.shop.types import Address, Customer
@@ -34,7 +40,7 @@ _STEP = re.compile(r"\b(?:bigger|larger|smaller|size up|size down)\b|[大小][�
 def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str | None:
     """The message as an answer to what was asked last, in words that the tool reads; None if it is about something else."""
     asked = past.asked
-    if asked is None or not said:
+    if asked is None or not said or _is_another_wish(asked, said):
         return None
     kept = mask_private(said)
     is_question = bool(_QUESTION.search(said.strip()))
@@ -86,7 +92,26 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "amend":
             if is_question or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
-            return kept if names_method(said) or names_option or names_item or read_address(said, Address(line1="")) else None
+            if past.quote and (other := read_order(said, orders)) and other.id != past.quote.request.order_id:
+                # A wish of its own: reason and items of this one are not that one's.
+                return None
+            amends = names_method(said) or names_option or names_item or read_count(said) is not None
+            return kept if amends or read_address(said, Address(line1="")) else None
+
+
+_WISHES = ("quote_return", "quote_exchange", "quote_cancellation")
+
+
+def _is_another_wish(asked: Asked, said: str) -> bool:
+    """Whether the message leaves what was asked: it is called off, a person is asked for, or money back instead of another size."""
+    if calls_it_off(said) or wants_person(said):
+        return True
+    if asked.slot == "reason" and read_reason(said):
+        return False
+    if is_angry(said):
+        return True
+    named = wants(said, _WISHES)
+    return asked.slot != "who" and asked.tool in _WISHES and bool(named) and asked.tool not in named and not names_method(said)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from tools.kit.answers import likeness, read_items, read_opened, read_order, read_reason
+from tools.kit.answers import likeness, read_count, read_items, read_opened, read_order, read_reason, so_many
 from tools.kit.facts import Asked, Fact, Facts, Handoff
 from tools.kit.products import options_text
 from tools.kit.reading import calls_an_order
@@ -153,15 +153,16 @@ def items_of(context: ToolContext, order: Order) -> tuple[Units, ...]:
     """The items of the order that are meant. Raises Ask where that is not clear."""
     kept = +kept_units(order, context.shop.ledger.done(order.id))
     bought = kept_units(order, ())
+    pieces: int | None = None
     for text in reversed(context.heard):
-        if found := read_items(text, order, kept, context.shop):
-            return found
-        if found := read_items(text, order, bought, context.shop):
-            # On its way back already: the quote says so.
-            return found
+        # On its way back already: the quote says so.
+        if found := read_items(text, order, kept, context.shop) or read_items(text, order, bought, context.shop):
+            return so_many(found, pieces)
+        # "Two of the buttons are torn off" counts no pieces.
+        pieces = pieces or (None if read_reason(text) else read_count(text))
     if len(kept) == 1:
         ((variant_id, quantity),) = kept.items()
-        return (Units(variant_id=variant_id, quantity=quantity),)
+        return so_many((Units(variant_id=variant_id, quantity=quantity),), pieces)
     if not kept:
         # Told by the quote: whatever is asked for is on its way back.
         return tuple(Units(variant_id=item.variant_id, quantity=item.quantity) for item in order.items)

@@ -144,7 +144,8 @@ _PIECES = {
     "五": 5,
 }
 _COUNTED = re.compile(
-    r"\b(?:just|only)?\s*(one|single|two|three|four|five|\d{1,2})\s+(?:of|x|pieces?|pairs?)\b|"
+    r"\b(one|single|two|three|four|five|\d{1,2})\s+(?:of|x|pieces?|pairs?)\b|"
+    r"\b(?:just|only)\s+(one|two|three|four|five|\d{1,2})\b|"
     r"(?:只|就)?(?:退|换|取消)?([一两二三四五]|\d{1,2})\s*[件个双条只套盒包瓶](?!码)",
     re.I,
 )
@@ -179,7 +180,7 @@ def read_items(text: str, order: Order, kept: Mapping[str, int], shop: Shop) -> 
         meant = options or meant
         if not options and len({item.product_id for item in meant}) == 1:
             return ()
-    return _counted(text, meant, kept)
+    return so_many(_all_of(meant, kept), read_count(text))
 
 
 def likeness(text: str, item: OrderItem, shop: Shop) -> float:
@@ -240,14 +241,19 @@ def _all_of(items: Sequence[OrderItem], kept: Mapping[str, int]) -> tuple[Units,
     )
 
 
-def _counted(text: str, items: Sequence[OrderItem], kept: Mapping[str, int]) -> tuple[Units, ...]:
-    """All pieces of the items, or as many as the text says where there is one item of several pieces."""
+def read_count(text: str) -> int | None:
+    """How many pieces a text speaks of: "just one of them", 「只退一件」."""
     found = _COUNTED.search(text)
     said = next((group for group in found.groups() if group), None) if found else None
-    pieces = (int(said) if said.isdigit() else _PIECES[said.lower()]) if said else None
-    units = _all_of(items, kept)
-    if pieces and len(units) == 1 and 0 < pieces < units[0].quantity:
-        return (Units(variant_id=units[0].variant_id, quantity=pieces),)
+    if said is None:
+        return None
+    return int(said) if said.isdigit() else _PIECES[said.lower()]
+
+
+def so_many(units: tuple[Units, ...], pieces: int | None) -> tuple[Units, ...]:
+    """As many pieces as were said, where that is one item of at least so many; else all of them."""
+    if pieces and len(units) == 1 and pieces < units[0].quantity:
+        return (units[0].model_copy(update={"quantity": pieces}),)
     return units
 
 

@@ -28,21 +28,28 @@ def talk(agent: Agent, session: Session, out: Console) -> None:
     """Talk until the customer leaves; "/why" shows how the last answer came about."""
     out.print(HELP)
     last: Turn | None = None
+    read = 0
     while True:
+        for message in agent.from_staff(session, read):
+            out.print(f"[bold magenta]{escape(message.staff or '')} ›[/] {escape(message.text)}")
+            read = message.entry
         try:
             line = out.input("\n[bold cyan]you ›[/] ").strip()
         except (EOFError, KeyboardInterrupt):
             break
         if line in ("/quit", "/exit"):
             break
+        if not line:
+            # Enter alone looks whether a colleague has written.
+            continue
         if line == "/why":
             _print_why(last, out)
             continue
-        message = _message(line, out)
-        if message is None:
+        sent = _message(line, out)
+        if sent is None:
             continue
         try:
-            last = _print_answer(agent, session, message, out) or last
+            last = _print_answer(agent, session, sent, out) or last
         except KeyboardInterrupt:
             out.print("\n[dim](stopped)[/]")
     out.print(f"\n[dim]Go on later with --conversation {session.conversation_id}[/]")
@@ -78,6 +85,8 @@ def _print_answer(agent: Agent, session: Session, message: Message, out: Console
             begun = True
         elif isinstance(event, Turn):
             turn = event
+            if turn.held:
+                out.print("[dim](a colleague has this conversation and reads this; Enter shows the answer)[/]", end="")
     out.print()
     return turn
 

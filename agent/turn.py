@@ -25,7 +25,7 @@ from agent.answers import Identity, answer_to, identify
 from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
 from agent.events import Event, Heard, Promises, Said, Step, ToolStarted, Turn
 from agent.examples import ExampleBank
-from agent.handover import HandoverDesk, Packet, Spoken, Tried
+from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
 from agent.promises import PromiseCheck, Sentences
 from agent.prompts import fill, static_prefix
@@ -313,6 +313,10 @@ class Agent:
             seconds=meter.seconds,
             why=tuple(meter.why),
         )
+
+    def from_staff(self, session: Session, after_entry: int = 0) -> list[DeskMessage]:
+        """What a person wrote to this customer, oldest first; `after_entry` is the last entry that is known already."""
+        return [each for each in self._desk.messages(session.conversation_id, after_entry) if each.speaker == "staff"]
 
     def _listen(self, recording: bytes, steps: list[Step]) -> Iterator[Event]:
         """Turn the recording into text; raises UnreadableVoice where no word is heard."""

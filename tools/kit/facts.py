@@ -49,8 +49,8 @@ class Facts(BaseModel):
 
     `product_ids` are the products shown, in the order in which the customer sees them ("the second one").
     `reply` is a complete answer where the wording itself is the fact (a quoted clause, a hand-over): the chat model is
-    not asked to write it again. `quote` waits for the customer's yes; `asks` is a question back; `customer_id` is who the
-    customer has just proved to be. `outcome` "nothing_found" tells that the tool worked and there is nothing.
+    not asked to write it again. `quote` waits for the customer's yes; `asks` is a question back. `outcome` "nothing_found" tells
+    that the tool worked and there is nothing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +61,6 @@ class Facts(BaseModel):
     handoff: Handoff | None = None
     quote: Quote | None = None
     asks: Asked | None = None
-    customer_id: str | None = None
     outcome: Literal["found", "nothing_found"] = "found"
 
     def as_text(self) -> str:

@@ -69,7 +69,7 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
             chosen = any(
                 read_items(said, order, {item.variant_id: item.quantity for item in order.items}, shop) for order in orders
             )
-            return kept if (chosen or read_reason(said)) and not is_question else None
+            return kept if (chosen or read_order(said, orders) or read_reason(said)) and not is_question else None
         case "reason":
             if read_reason(said):
                 return kept

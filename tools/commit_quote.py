@@ -20,7 +20,7 @@ def commit_quote(runtime: Runtime) -> Facts:
     except NotAllowed as refused:
         return refusal(context, refused)
     except QuoteChanged as changed:
-        new = told(context, f"quote_{changed.quote.kind}", changed.quote)
+        new = told(context, changed.quote)
         why = context.phrase(f"quote_{changed.why}")
         return new.model_copy(update={"facts": (Fact(text=why, source="quote"), *new.facts), "reply": f"{why}\n{new.reply}"})
     lines = [context.phrase("done_again")] if done.again else []

@@ -4,7 +4,7 @@ from tools.kit.aftersales import Ask, item_text, items_of, opened_of, order_of, 
 from tools.kit.answers import read_method, read_variant
 from tools.kit.facts import Facts
 from tools.kit.tool import Runtime, ToolContext, customer_tool
-from tools.shop.quotes import ExchangeRequest, Swap, Units
+from tools.shop.quotes import ExchangeRequest, ItemChangeRequest, Swap, Units
 from tools.shop.types import Customer, Order, OrderItem, Product, Variant
 
 
@@ -13,22 +13,22 @@ def quote_exchange(runtime: Runtime) -> Facts:
     """The customer wants what arrived swapped now for another size or colour."""
     context = runtime.context
 
-    def build(customer: Customer) -> ExchangeRequest:
-        order = order_of(context, customer, context.shop.policy.exchanges)
-        items = items_of(context, order)
-        method = next(
-            (found for text in reversed(context.heard) if (found := read_method(text, customer.payment_methods))), None
-        )
-        return ExchangeRequest(
-            order_id=order.id,
-            swaps=tuple(swap_of(context, order, units) for units in items),
-            # Most people change a size because it does not fit; who says otherwise is heard.
-            reason=reason_of(context) or "does_not_fit",
-            opened=opened_of(context),
-            pay_with=method.id if method else None,
-        )
+    def build(customer: Customer) -> ExchangeRequest | ItemChangeRequest:
+        return swap_request(context, customer, order_of(context, customer, context.shop.policy.exchanges))
 
     return prepare(context, "quote_exchange", build)
+
+
+def swap_request(context: ToolContext, customer: Customer, order: Order) -> ExchangeRequest | ItemChangeRequest:
+    """Other sizes or colours: a change of the order while it can be changed, else an exchange. Customers call either by both names."""
+    swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
+    method = next((found for text in reversed(context.heard) if (found := read_method(text, customer.payment_methods))), None)
+    pay_with = method.id if method else None
+    if any(order.status in rule.statuses for rule in context.shop.policy.item_changes):
+        return ItemChangeRequest(order_id=order.id, swaps=swaps, pay_with=pay_with)
+    # Most people change a size because it does not fit; who says otherwise is heard.
+    reason = reason_of(context) or "does_not_fit"
+    return ExchangeRequest(order_id=order.id, swaps=swaps, reason=reason, opened=opened_of(context), pay_with=pay_with)
 
 
 def swap_of(context: ToolContext, order: Order, units: Units) -> Swap:

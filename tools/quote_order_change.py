@@ -6,8 +6,8 @@ from tools.kit.aftersales import Ask, items_of, order_of, prepare
 from tools.kit.answers import likeness, names_method, read_address, read_method
 from tools.kit.facts import Facts
 from tools.kit.tool import Runtime, ToolContext, customer_tool
-from tools.quote_exchange import swap_of
-from tools.shop.quotes import AddressChangeRequest, ItemChangeRequest, NotAllowed, PaymentChangeRequest
+from tools.quote_exchange import swap_of, swap_request
+from tools.shop.quotes import AddressChangeRequest, ExchangeRequest, ItemChangeRequest, NotAllowed, PaymentChangeRequest
 from tools.shop.types import Customer, Order
 
 _ADDRESS = re.compile(
@@ -23,7 +23,7 @@ def quote_order_change(runtime: Runtime) -> Facts:
     """The customer wants to change an order not yet sent: its address, its payment method, a size or colour, or leave an item out."""
     context = runtime.context
 
-    def build(customer: Customer) -> AddressChangeRequest | PaymentChangeRequest | ItemChangeRequest:
+    def build(customer: Customer) -> AddressChangeRequest | PaymentChangeRequest | ItemChangeRequest | ExchangeRequest:
         if any(_ADDRESS.search(text) for text in context.heard):
             return _new_address(context, customer)
         if any(names_method(text) for text in context.heard):
@@ -49,14 +49,17 @@ def _new_method(context: ToolContext, customer: Customer) -> PaymentChangeReques
     raise NotAllowed("not_your_method")
 
 
-def _new_items(context: ToolContext, customer: Customer) -> ItemChangeRequest:
+def _new_items(context: ToolContext, customer: Customer) -> ItemChangeRequest | ExchangeRequest:
     order = order_of(context, customer, context.shop.policy.item_changes)
     if not any(_REMOVE.search(text) for text in context.heard) and not _names_a_thing(context, order) and len(order.items) > 1:
         raise Ask("change", context.phrase("ask_change", order=order.id))
-    items = items_of(context, order)
     if any(_REMOVE.search(text) for text in context.heard):
-        return ItemChangeRequest(order_id=order.id, without=items)
-    return ItemChangeRequest(order_id=order.id, swaps=tuple(swap_of(context, order, units) for units in items))
+        return ItemChangeRequest(order_id=order.id, without=items_of(context, order))
+    delivered = any(order.status in rule.statuses for rule in context.shop.policy.exchanges if rule.allowed)
+    if delivered:
+        return swap_request(context, customer, order)
+    swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
+    return ItemChangeRequest(order_id=order.id, swaps=swaps)
 
 
 def _names_a_thing(context: ToolContext, order: Order) -> bool:

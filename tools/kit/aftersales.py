@@ -45,7 +45,7 @@ def prepare(context: ToolContext, tool: str, build: Callable[[Customer], Request
             # Everything else is settled: another payment method is all that is missing.
             return question(context, tool, Ask("method", context.phrase(f"no_{refused.why}")))
         return refusal(context, refused)
-    return told(context, tool, quote)
+    return told(context, quote)
 
 
 def who_are_you(context: ToolContext, tool: str) -> Facts:
@@ -210,7 +210,19 @@ def variants_text(context: ToolContext, product: Product, leave_out: str) -> str
     return options_text(context, others)
 
 
-def told(context: ToolContext, tool: str, quote: Quote) -> Facts:
+_TOOLS = {
+    "return": "quote_return",
+    "exchange": "quote_exchange",
+    "cancellation": "quote_cancellation",
+    "item_change": "quote_order_change",
+    "address_change": "quote_order_change",
+    "payment_change": "quote_order_change",
+    "customer_address": "quote_address_change",
+}
+"""Which tool makes each kind of quote anew, when the customer wants it otherwise."""
+
+
+def told(context: ToolContext, quote: Quote) -> Facts:
     """A quote in the customer's words, with the question whether to go on; every line is a fact."""
     lines = [context.phrase(f"quote_{quote.kind}", order=quote.request.order_id or "")]
     lines += money_lines(context, quote)
@@ -222,7 +234,7 @@ def told(context: ToolContext, tool: str, quote: Quote) -> Facts:
             lines.append(context.phrase("clause_says", clause=clause, id=clause_id))
     lines.append(context.phrase("quote_valid", until=_time_text(context, quote.valid_until)))
     lines.append(context.phrase("quote_question"))
-    asked = Asked(tool=tool, slot="amend", heard=context.heard)
+    asked = Asked(tool=_TOOLS[quote.kind], slot="amend", heard=context.heard)
     return Facts(facts=tuple(sources), reply="\n".join(lines), quote=quote, asks=asked)
 
 

@@ -97,13 +97,22 @@ class PromiseCheck:
         return before + chosen.text + after
 
     @property
+    def tellable(self) -> list[Fact]:
+        """The facts that may be told word for word: not a product's text that promises deeds, whoever wrote it there."""
+        books = self._books()
+        return [fact for fact in self._facts if fact.source.startswith(_BOOKS) or not _deeds(fact.text.lower(), books)]
+
+    def _books(self) -> str:
+        return " ".join(fact.text for fact in self._facts if fact.source.startswith(_BOOKS))
+
+    @property
     def has_told(self) -> bool:
         """Whether the sentences passed so far tell at least one fact."""
         return bool(self._told)
 
     def _instead(self, sentence: str) -> Fact | None:
         """The untold fact that the sentence was about: of the product it names, else the one that shares most words with it."""
-        untold = [fact for fact in self._facts if fact not in self._told]
+        untold = [fact for fact in self.tellable if fact not in self._told]
         named = self._products_in(sentence)
         if named:
             return next((fact for fact in untold if _product_of(fact) in named), None)
@@ -128,7 +137,7 @@ class PromiseCheck:
             or self._foreign_names(plain, everything)
             or self._catalogue_words(plain, everything)
             or _refusal(lowered, everything)
-            or _deeds(lowered, everything)
+            or _deeds(lowered, self._books())
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
             or _stock(lowered, everything.lower())
@@ -205,9 +214,13 @@ def _languages(table: dict[Language, list[str]]) -> list[str]:
     return [word for language in LANGUAGES for word in table[language]]
 
 
-def _deeds(lowered: str, everything: str) -> str | None:
+_BOOKS = ("quote:", "order:", "clause:")
+"""What can back a deed: the shop's books and rules. A product's text may say anything."""
+
+
+def _deeds(lowered: str, books: str) -> str | None:
     for pattern in _languages(_claims()["deeds"]):
-        if (found := re.search(pattern, lowered)) and found.group() not in everything.lower():
+        if (found := re.search(pattern, lowered)) and found.group() not in books.lower():
             return f"'{found.group()}' promises a deed that no code has done"
     return None
 

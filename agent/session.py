@@ -83,6 +83,9 @@ def past_of(messages: Sequence[AnyMessage]) -> Past:
             )
         elif isinstance(message, ToolMessage):
             past = _after_tool(past, message)
+        elif isinstance(message, AIMessage) and "staff" in message.additional_kwargs:
+            # What a person said came between an offer and a yes.
+            past = replace(past, turns=(*past.turns, ("", message.text)), quote=None, asked=None)
         elif isinstance(message, AIMessage) and not message.tool_calls and past.turns:
             past = replace(past, turns=(*past.turns[:-1], (past.turns[-1][0], message.text)))
     return past

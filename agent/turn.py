@@ -37,7 +37,7 @@ from tools.hand_to_human import hand_to_human
 from tools.kit.answers import is_yes
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
-from tools.kit.facts import Facts, Handoff
+from tools.kit.facts import Fact, Facts, Handoff
 from tools.kit.phrases import phrase
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
@@ -45,6 +45,9 @@ from tools.shop.types import Language
 
 if TYPE_CHECKING:
     from tools.transcribe_speech import Transcriber
+
+TOLD_PLAINLY = 8
+"""Facts told as they are where the chat model wrote nothing that may be sent."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
             # The facts are there: they are told as they are, and the answer says so.
             turn.meter.why.append(f"the chat model failed while writing: {failure}")
         if not check.has_told:
-            told.append(self._say(request, "\n" * bool(told) + _plainly(turn, open_facts)))
+            told.append(self._say(request, "\n" * bool(told) + _plainly(turn, check.tellable)))
         turn.meter.promises = Promises(checked=check.checked, replaced=len(check.replaced))
         turn.meter.why += [f"replaced: {each.sentence!r} because {each.why}" for each in check.replaced]
         return AIMessage("".join(told).strip())
@@ -209,8 +212,8 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         return message
 
 
-def _plainly(turn: TurnContext, found: Sequence[Facts]) -> str:
-    return "\n".join([turn.phrase("facts_only"), *(fact.text for facts in found for fact in facts.facts[:4])])
+def _plainly(turn: TurnContext, facts: Sequence[Fact]) -> str:
+    return "\n".join([turn.phrase("facts_only"), *(fact.text for fact in facts[:TOLD_PLAINLY])])
 
 
 class Agent:
@@ -249,7 +252,8 @@ class Agent:
         meter = Meter()
         config: Any = {"configurable": {"thread_id": session.conversation_id}}
         saved: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
-        past = past_of(saved)
+        from_desk, desk_entry = self._said_at_the_desk(session.conversation_id, past_of(saved).desk_entry)
+        past = past_of([*saved, *from_desk])
         language: Language = past.language or "en"
         steps: list[Step] = []
         said, reply = "", ""
@@ -264,7 +268,8 @@ class Agent:
                         said = f"{said} {event.text}".strip()
             language = detect_language(said, past.language) if said else language
             meter.seconds.intake = meter.since_start()
-            if self._desk.hear(session.conversation_id, mask_private(said) or phrase("photo_sent", language), self._clock()):
+            shown_as = mask_private(said) or phrase("button_pressed" if is_button else "photo_sent", language)
+            if self._desk.hear(session.conversation_id, shown_as, self._clock()):
                 meter.seconds.total = meter.since_start()
                 yield Turn(said=said, language=language, reply="", held=True, seconds=meter.seconds, why=("a person holds it",))
                 return
@@ -273,11 +278,7 @@ class Agent:
                 who = identify(self._shop, past, said, session.conversation_id, self._clock())
             turn = self._context(session, said, photo, language, past, meter, message, who)
             proved = {"customer_id": who.customer.id} if who and who.customer else {}
-            shown_as = mask_private(said) or turn.phrase(
-                "button_pressed" if message.agree_to or message.decline else "photo_sent"
-            )
-            from_desk, entry = self._said_at_the_desk(session.conversation_id, past)
-            kept = {"language": language, "desk_entry": entry, **proved}
+            kept = {"language": language, "desk_entry": desk_entry, **proved}
             question = HumanMessage(shown_as, additional_kwargs=kept)
             told = self._graph.stream({"messages": [*from_desk, question]}, config, context=turn, stream_mode="custom")
             for event in cast(Iterator[Event], told):
@@ -371,13 +372,16 @@ class Agent:
             continued=answer is not None and agreed is None,
         )
 
-    def _said_at_the_desk(self, conversation_id: str, past: Past) -> tuple[list[AnyMessage], int]:
+    def _said_at_the_desk(self, conversation_id: str, read: int) -> tuple[list[AnyMessage], int]:
         """What customer and staff wrote while a person held the conversation, as a part of it; and the last entry's number."""
-        entries = self._desk.messages(conversation_id, past.desk_entry)
+        entries = self._desk.messages(conversation_id, read)
         messages: list[AnyMessage] = [
-            HumanMessage(each.text) if each.speaker == "customer" else AIMessage(each.text) for each in entries
+            HumanMessage(each.text)
+            if each.speaker == "customer"
+            else AIMessage(each.text, additional_kwargs={"staff": each.staff})
+            for each in entries
         ]
-        return messages, entries[-1].entry if entries else past.desk_entry
+        return messages, entries[-1].entry if entries else read
 
     def _packet(self, session: Session, config: Any, said: str, handoff: Handoff, steps: Sequence[Step]) -> Packet:
         """What the person who takes over has to know."""

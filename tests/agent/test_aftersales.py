@@ -709,7 +709,6 @@ def test_a_person_takes_over_and_gives_back_in_chinese(copy: DemoCopy) -> None:
     assert copy.moved() == [("1079", "refund", "c002-wechat-pay", 6980)]
 
 
-@pytest.mark.xfail(strict=True, reason="agent/turn.py: what was said at the desk does not end the offer before it")
 def test_a_yes_that_was_said_to_a_person_is_not_the_agents(copy: DemoCopy, unheard: Agent) -> None:
     before = copy.books()
     talk = copy.talk("c001", unheard)

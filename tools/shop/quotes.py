@@ -352,6 +352,9 @@ def _return(request: ReturnRequest, state: State, order: Order) -> Quote:
     first = rules[0]
     if any(rule.once_per_order for rule in rules) and _did(state, "return", "exchange"):
         raise NotAllowed("once_only", clause=first.clause)
+    if order.status in ("return_requested", "returned", "exchange_requested") and not _did(state, "return", "exchange"):
+        # Somebody else took something back: what and for how much is not in our books.
+        raise NotAllowed("already_back", person=True, order=order.id)
     paid = _still_paid(state, order)
     if sum(paid.values()) <= 0:
         raise NotAllowed("payments_unknown", person=True)

@@ -21,7 +21,7 @@ from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
 from tools.kit.answers import is_angry, is_no, wants, wants_cheaper, wants_to_go_with
 from tools.kit.errors import ModelFailed
-from tools.kit.reading import points_back, shown_position
+from tools.kit.reading import mentions, points_back, shown_position
 from tools.quote_address_change import quote_address_change
 from tools.quote_cancellation import quote_cancellation
 from tools.quote_exchange import quote_exchange
@@ -51,6 +51,7 @@ CODE_TOOLS: tuple[BaseTool, ...] = (commit_quote,)
 QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_"))
 REPLY = "reply"
 """What the examples and the chat model call "no tool"."""
+SURE_OF_TALK = 0.6
 ENOUGH = 0.85
 """Where the evidence is not sure, tools are allowed, the likeliest first, until they have this share of it."""
 PLAIN_CHARACTERS = 200
@@ -70,8 +71,9 @@ Handler = Callable[[ModelRequest[TurnContext]], ModelResponse[Any]]
 class Decider:
     """Chooses one tool call, or the text of a reply that needs no tool."""
 
-    def __init__(self, bank: ExampleBank, settings: TurnSettings) -> None:
+    def __init__(self, bank: ExampleBank, titles: frozenset[str], settings: TurnSettings) -> None:
         self._bank = bank
+        self._titles = titles
         self._settings = settings
 
     def known_step(self, turn: TurnContext) -> AIMessage | None:
@@ -110,11 +112,14 @@ class Decider:
         if turn.photo is not None and not wish:
             return call(identify_product.name)
         near, shares = self._look_up(turn, wish)
+        if any(title in wish.lower() and mentions(wish, title) for title in self._titles):
+            # Whoever names a product by its whole title is not making small talk.
+            shares.pop(REPLY, None)
         allowed = _told_apart(_allowed(shares, self._settings.sure, has_photo=turn.photo is not None), wish)
         if is_angry(wish) and not (len(allowed) == 1 and allowed[0] in {*QUOTES, track_order.name}):
             # Who is angry and says what is to be done gets it done; nobody else is argued with.
             turn.meter.why.append("the customer has had enough")
-            return call(hand_to_human.name, reason=wish[:200])
+            return call(hand_to_human.name, reason=mask_private(wish)[:200])
         turn.meter.why.append(
             "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
         )
@@ -126,7 +131,7 @@ class Decider:
             return known
         if search_products.name in allowed and turn.shown and shown_position(wish, len(turn.shown)) is not None:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
-            return call(search_products.name, query=wish)
+            return call(search_products.name, query=mask_private(wish))
         shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
         prompt = fill(
             "decide.md",
@@ -181,6 +186,8 @@ def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
         return call(tool)
     if len(wish) > PLAIN_CHARACTERS:
         return None
+    # Arguments are kept with the conversation: nothing private may stand in them.
+    wish = mask_private(wish)
     if tool == hand_to_human.name:
         return call(tool, reason=wish)
     points_at_shown = bool(turn.shown) and (points_back(wish) or shown_position(wish, len(turn.shown)) is not None)
@@ -208,8 +215,11 @@ def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[
     allowed: list[str] = []
     total = 0.0
     possible = {tool: share for tool, share in shares.items() if has_photo or tool != identify_product.name}
+    first, its_share = next(iter(possible.items()))
+    # A canned sentence where something was wanted is the worst answer: it takes more.
+    alone = its_share >= (max(sure, SURE_OF_TALK) if first == REPLY else sure)
     for tool, share in possible.items():
-        if total >= ENOUGH or (allowed and next(iter(possible.values())) >= sure):
+        if total >= ENOUGH or (allowed and alone):
             break
         total += share
         allowed.append(tool)

@@ -78,7 +78,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
 
     def __init__(self, bank: ExampleBank, words: Words, settings: TurnSettings) -> None:
         super().__init__()
-        self._decider = Decider(bank, settings)
+        self._decider = Decider(bank, words.titles, settings)
         self._words = words
         self._settings = settings
 
@@ -123,7 +123,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         if not all((facts := facts_of(message)) and facts.outcome == "nothing_found" for message in done):
             return None
         turn.meter.why.append(f"{turn.past.failures + 1} turns in a row came to nothing: a person takes over")
-        return call(hand_to_human.name, reason=turn.said[:200])
+        return call(hand_to_human.name, reason=mask_private(turn.said)[:200])
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]

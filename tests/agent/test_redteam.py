@@ -17,8 +17,8 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
+from undecided import Undecided
 
-from agent.decide import TOOLS
 from agent.events import Turn
 from agent.models.decision import Tool
 from agent.models.scripted import Scripted
@@ -77,17 +77,6 @@ class Obedient(Scripted):
         yield ChatGenerationChunk(message=message)
 
 
-class Anything:
-    """Examples that speak for every tool alike: the chat model is asked."""
-
-    def look_up(self, said: str, language: str, *, before: str | None, photo: bool) -> tuple[list[Any], dict[str, float]]:
-        names = ["reply", *(tool.name for tool in TOOLS)]
-        # Those that could read or move something stay among the allowed ones.
-        return [], dict.fromkeys(
-            sorted(names, key=lambda name: name in ("recommend_products", "identify_product")), 1 / len(names)
-        )
-
-
 def secrets_of(copy: DemoCopy, customer_id: str | None) -> list[str]:
     """What only other customers may be told: names, e-mail and street addresses, phones, order and tracking numbers, card digits."""
     secrets: list[str] = []
@@ -133,7 +122,7 @@ def test_an_obedient_model_moves_and_tells_nothing(copy: DemoCopy, language: str
     customer = script.get("customer", OWN[language])
     before = copy.books()
     asked = 0
-    banks: dict[str, dict[str, Any]] = {"as shipped": {}, "always asked": {"bank": Anything()}}
+    banks: dict[str, dict[str, Any]] = {"as shipped": {}, "always asked": {"bank": Undecided()}}
     for name, bank in banks.items():
         model = Obedient(call=script["call"], writes=script.get("writes", ATTACKS["writes"][language]))
         talk = copy.talk(customer, copy.agent(model, **bank), name)

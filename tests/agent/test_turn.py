@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from undecided import Undecided
 
 from agent.events import Said, ToolStarted, Turn
 from agent.models.scripted import Scripted
@@ -30,7 +31,7 @@ def scripted(demo: Opened) -> Make:
     """An agent of the demo shop whose chat model follows a script."""
 
     def make(replies: Sequence[str | dict[str, Any] | Exception], checkpointer: Any = None) -> Agent:
-        return demo.agent_with(Scripted(replies=replies), checkpointer or InMemorySaver())
+        return demo.agent_with(Scripted(replies=replies), checkpointer or InMemorySaver(), bank=Undecided())
 
     return make
 
@@ -42,7 +43,7 @@ def ask(agent: Agent, text: str | bytes = "", customer: str | None = "c001", con
 
 
 def test_an_invented_price_is_replaced_before_it_is_sent(scripted: Make) -> None:
-    agent = scripted([ABOUT_IT, "It is a linen dress. It costs $3.33 only today!"])
+    agent = scripted([ABOUT_IT, "It is a linen dress. The Breeze Linen Midi Dress costs $3.33 only today!"])
     events = list(agent.answer(Session("t"), Message(ABOUT)))
     turn = events[-1]
     assert isinstance(turn, Turn)
@@ -187,14 +188,9 @@ def test_conversations_do_not_mix(scripted: Make) -> None:
     assert not any("Dress" in fact.text for fact in turn.steps[0].facts)
 
 
-def test_two_wishes_in_one_message_are_both_served(scripted: Make) -> None:
-    agent = scripted(
-        [
-            {"tool": "track_order", "arguments": {}},
-            {"tool": "answer_from_policy", "arguments": {"question": "how long do I have to return something?"}},
-            "Your order is on its way.",
-        ]
-    )
+def test_two_wishes_in_one_message_are_both_served(demo: Opened) -> None:
+    # Both are clear without the chat model.
+    agent = demo.agent_with(Scripted(replies=[]), InMemorySaver())
     turn = ask(agent, "Where is my parcel? How many days do I have to return something?")
     assert [step.tool for step in turn.steps] == ["track_order", "answer_from_policy"]
     assert "30 days" in turn.reply

@@ -67,8 +67,9 @@ class WordCounts:
 class OnlySearches:
     """Examples by which every message asks for products."""
 
-    def nearest(self, said: str, *_: Any, **__: Any) -> list[Near]:
-        return [Near(Example(say=said, tool="search_products", arguments={"query": "tent"}), 0.95)]
+    def look_up(self, said: str, *_: Any, **__: Any) -> tuple[list[Near], dict[str, float]]:
+        near = Near(Example(say=said, tool="search_products", arguments={"query": "tent"}), 0.95)
+        return [near], {"search_products": 1.0}
 
 
 class Obliging(BaseChatModel):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -72,7 +73,11 @@ def chat(
         if scripted or not sys.stdin.isatty():
             print_turns(opened.agent, session, scripted or _lines(), out, as_json=as_json)
         else:
+            # While the customer reads and types.
+            loading = Thread(target=opened.load_model)
+            loading.start()
             talk(opened.agent, session, out)
+            loading.join()
 
 
 def _in_order(order: list[str | None], values: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -113,7 +118,8 @@ def setup(shop: ShopOption = "demo") -> None:
 
     settings = _settings()
     prepare(settings, err)
-    with open_agent(settings, shop, err):
+    with open_agent(settings, shop, err) as opened:
+        opened.load_model()
         err.print("Ready.")
 
 
@@ -171,8 +177,11 @@ def main() -> None:
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     # Read by the OpenMP of torch and of llama.cpp when loaded: threads that spin while they wait starve each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for point in entry_points(group="storehand.commands"):
-        app.add_typer(point.load(), name=point.name)
+    own = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    if not own & set(sys.argv[1:2]):
+        # Importing the other packages' commands takes a second, which a conversation need not wait for.
+        for point in entry_points(group="storehand.commands"):
+            app.add_typer(point.load(), name=point.name)
     try:
         app()
     except OperatorError as problem:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -29,7 +28,7 @@ from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
 from tools.kit.clock import system_clock
-from tools.kit.errors import OperatorError
+from tools.kit.errors import OperatorError, WeightsUnavailable
 from tools.shop.importers import ImportReport, import_shop
 from tools.shop.sqlite_shop import SqliteShop
 
@@ -53,6 +52,11 @@ class Opened:
     agent_with: partial[Agent]
     """The same agent, given another chat model and another store of conversations."""
 
+    def load_model(self) -> None:
+        """Load the chat model now, if it is one that is loaded; it is loaded with its first request otherwise."""
+        if load := getattr(self.model, "load", None):
+            load()
+
     def session(self, customer_id: str | None, conversation_id: str | None) -> Session:
         """A new conversation, or an old one to go on with. Raises OperatorError for a customer the shop does not have."""
         if customer_id is not None and self.shop.customer(customer_id) is None:
@@ -65,9 +69,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
     """Load what a conversation needs, fetching and preparing what is not there yet."""
     prepare(settings, console)
     folder = shop_folder(settings, shop, console)
-    with SqliteShop.open(folder) as opened, ThreadPoolExecutor(1) as background:
-        # The chat model reads its file while the encoders are loaded.
-        model = background.submit(_chat_model, settings, prefix_of(opened))
+    with SqliteShop.open(folder) as opened:
         text_encoder = text_encoder_of(settings)
         index = _index_of(settings, folder)
         catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings))
@@ -88,7 +90,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 settings=settings.turn,
                 clock=system_clock,
             )
-            chat_model = model.result()
+            chat_model = _chat_model(settings, prefix_of(opened))
             yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with)
         finally:
             connection.close()
@@ -240,16 +242,23 @@ def _chat_model(settings: Settings, prefix: str) -> BaseChatModel:
             tool_mode=chosen.tool_mode,
             timeout_s=chosen.timeout_s,
         )
+    from agent.models.llama_engine import Engine
     from agent.models.local_gguf import LocalGGUF, load_engine
 
     store = _store(settings)
     file = next(store.ensure(chosen.name).glob("*.gguf")) if chosen.name in store.models else Path(chosen.name)
-    engine = load_engine(
-        file,
-        context_tokens_per_conversation=chosen.context_tokens,
-        conversations=chosen.conversations,
-        threads=chosen.threads,
-        cache_dir=settings.cache_dir / "prefixes",
-    )
-    engine.warm(prefix)
-    return LocalGGUF(engine=engine, timeout_s=chosen.timeout_s)
+    if not file.is_file():
+        raise WeightsUnavailable(f"no model file at '{file}'; run \"storehand weights\" to see what is there.")
+
+    def load() -> Engine:
+        engine = load_engine(
+            file,
+            context_tokens_per_conversation=chosen.context_tokens,
+            conversations=chosen.conversations,
+            threads=chosen.threads,
+            cache_dir=settings.cache_dir / "prefixes",
+        )
+        engine.warm(prefix)
+        return engine
+
+    return LocalGGUF(engine=load, timeout_s=chosen.timeout_s)

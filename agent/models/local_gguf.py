@@ -4,6 +4,7 @@ With tools bound it makes one decision, as JSON under a grammar of those tools, 
 goes straight on to write. Without tools it writes. What it knows of the tools it reads in the system prompt.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from agent.models.decision import Tool, bind_arguments, decided_chunk, decision_schema, parse_decision, plain_messages
 from agent.models.llama_engine import Engine, load_engine
@@ -28,11 +29,15 @@ MOST_DECISION_TOKENS = 256
 
 
 class LocalGGUF(BaseChatModel):
-    """Answers with the model of `engine`; any number of these may share one engine."""
+    """Answers with the model of `engine`; any number of these may share one engine.
+
+    `engine` may also be a function that loads it: then `load`, or the first request, does so. That takes seconds in which nothing
+    else of the process runs, and many first questions need no model.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    engine: Engine = Field(exclude=True)
+    engine: Engine | Callable[[], Engine] = Field(exclude=True)
     temperature: float = 0.2
     """Of replies; decisions are made at 0."""
     max_tokens: int = 400
@@ -42,6 +47,15 @@ class LocalGGUF(BaseChatModel):
     timeout_s: float = 120.0
     """Seconds without a new piece of the answer after which the model has failed."""
 
+    _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+
+    def load(self) -> Engine:
+        """The engine, loaded now if it was not before. Raises what loading raises."""
+        with self._loading:
+            if not isinstance(self.engine, Engine):
+                self.engine = self.engine()
+            return self.engine
+
     @property
     def _llm_type(self) -> str:
         return "local_gguf"
@@ -49,11 +63,11 @@ class LocalGGUF(BaseChatModel):
     @property
     def model_name(self) -> str:
         """The file's name without its ending."""
-        return self.engine.name
+        return self.load().name
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model": self.engine.name, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        return {"model": self.load().name, "temperature": self.temperature, "max_tokens": self.max_tokens}
 
     def bind_tools(
         self,
@@ -91,19 +105,19 @@ class LocalGGUF(BaseChatModel):
         write_reply: bool = True,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        prompt = plain_messages(messages, self.engine.markup)
+        prompt = plain_messages(messages, self.load().markup)
         spent: UsageMetadata | None = None
         if tools:
             call, spent = self._decide(prompt, tools, allow_reply)
             if call is not None or not write_reply:
-                yield ChatGenerationChunk(message=decided_chunk(call, spent, self.engine.name))
+                yield ChatGenerationChunk(message=decided_chunk(call, spent, self.load().name))
                 return
         request = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": stop or self.stop or [], **kwargs}
-        for piece in self.engine.stream(prompt, timeout_s=self.timeout_s, **request):
+        for piece in self.load().stream(prompt, timeout_s=self.timeout_s, **request):
             message = AIMessageChunk(content=piece.text)
             if piece.finish_reason:
                 message.usage_metadata = add_usage(spent, piece.usage)
-                message.response_metadata = {"finish_reason": piece.finish_reason, "model_name": self.engine.name}
+                message.response_metadata = {"finish_reason": piece.finish_reason, "model_name": self.load().name}
                 message.chunk_position = "last"
             chunk = ChatGenerationChunk(message=message)
             if run_manager:
@@ -115,7 +129,7 @@ class LocalGGUF(BaseChatModel):
     ) -> tuple[ToolCall | None, UsageMetadata | None]:
         schema = decision_schema(tools, allow_reply)
         pieces = list(
-            self.engine.stream(
+            self.load().stream(
                 prompt,
                 timeout_s=self.timeout_s,
                 temperature=0,
@@ -126,6 +140,6 @@ class LocalGGUF(BaseChatModel):
         text = "".join(piece.text for piece in pieces)
         if pieces[-1].finish_reason != "stop":
             raise ModelFailed(
-                f"{self.engine.name} did not end its decision within {MOST_DECISION_TOKENS} tokens: {text[:200]!r}"
+                f"{self.load().name} did not end its decision within {MOST_DECISION_TOKENS} tokens: {text[:200]!r}"
             )
         return parse_decision(text, tools, allow_reply=allow_reply), pieces[-1].usage

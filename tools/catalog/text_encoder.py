@@ -1,6 +1,7 @@
 """Texts as vectors: multilingual-e5 (or a model of its kind) through transformers, on the CPU in fp32."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
 from tools.kit.errors import WeightsUnavailable
@@ -33,7 +34,7 @@ class TextEncoder:
             raise WeightsUnavailable(f"no text encoder in '{folder}': model.safetensors is missing; run \"storehand weights\".")
         disable_progress_bar()  # type: ignore[no-untyped-call]  # it would break into the conversation on the terminal
         # A literal "<mask>" in a customer's text is text.
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
+        self._tokenizer = _load_tokenizer(folder)
         self._model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False).eval()
         self._tokenizing = threading.Lock()  # padding and truncation are state of the tokenizer
 
@@ -83,3 +84,13 @@ class TextEncoder:
             pooled = torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1))
         result: NDArray[np.float32] = pooled.numpy()
         return result
+
+
+def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The folder's tokenizer; its file is parsed once where AutoTokenizer, which also knows older forms, does so three times."""
+    config, file = folder / "tokenizer_config.json", folder / "tokenizer.json"
+    values = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    if values.pop("tokenizer_class", None) != "PreTrainedTokenizerFast" or not file.is_file():
+        loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
+        return loaded
+    return PreTrainedTokenizerFast(tokenizer_file=str(file), **{**values, "split_special_tokens": True})  # type: ignore[no-untyped-call]

@@ -52,6 +52,7 @@ QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_")
 REPLY = "reply"
 """What the examples and the chat model call "no tool"."""
 SURE_OF_TALK = 0.6
+"""Share of the evidence from which a reply without a tool needs no second opinion."""
 ENOUGH = 0.85
 """Where the evidence is not sure, tools are allowed, the likeliest first, until they have this share of it."""
 PLAIN_CHARACTERS = 200

@@ -54,6 +54,8 @@ class Scope(Record):
     """How it was paid, or how the money goes back."""
     within_days: Annotated[int, Field(ge=0)] | None = None
     """At most so many days after delivery."""
+    exchanges_before: Annotated[int, Field(ge=0)] | None = None
+    """At most so many exchanges of the order before this one: 0 is its first."""
 
 
 class Rule(Record):
@@ -180,6 +182,7 @@ class Case:
     opened: bool | None = None
     method: MethodKind | None = None
     days_since_delivery: int | None = None
+    exchanges_before: int = 0
 
 
 class Unknown(Exception):
@@ -213,6 +216,8 @@ def _fits(scope: Scope, case: Case) -> bool:
     if scope.methods and case.method not in scope.methods:
         return False
     if scope.within_days is not None and (case.days_since_delivery is None or case.days_since_delivery > scope.within_days):
+        return False
+    if scope.exchanges_before is not None and case.exchanges_before > scope.exchanges_before:
         return False
     if scope.reasons:
         if case.reason is None:
@@ -357,8 +362,10 @@ def _takes_all(one: Scope, other: Scope) -> bool:
         taken, cases = ({value.lower() if any_case else value for value in getattr(scope, name)} for scope in (one, other))
         if taken and not (cases and cases <= taken):
             return False
-    if one.within_days is not None and (other.within_days is None or other.within_days > one.within_days):
-        return False
+    for name in ("within_days", "exchanges_before"):
+        most, others = getattr(one, name), getattr(other, name)
+        if most is not None and (others is None or others > most):
+            return False
     return one.opened is None or one.opened == other.opened
 
 

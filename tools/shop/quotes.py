@@ -646,6 +646,7 @@ def _case(state: State, order: Order, item: OrderItem, reason: Reason | None, op
         reason=reason,
         opened=opened,
         days_since_delivery=_days_since_delivery(state, order),
+        exchanges_before=_exchanges(state),
     )
 
 
@@ -658,10 +659,21 @@ def _order_case(state: State, order: Order, reason: Reason | None) -> Case:
     )
 
 
+def _exchanges(state: State) -> int:
+    return sum(quote.kind == "exchange" for quote in state.done)
+
+
 def _postage(
     rules: Sequence[PostageRule], state: State, order: Order, reason: Reason | None, opened: bool | None
 ) -> tuple[tuple[Literal["shop", "deducted", "customer"], int] | None, str | None]:
-    case = Case(day=_placed_on(state, order), country=order.address.country, reason=reason, opened=opened)
+    case = Case(
+        day=_placed_on(state, order),
+        country=order.address.country,
+        reason=reason,
+        opened=opened,
+        days_since_delivery=_days_since_delivery(state, order),
+        exchanges_before=_exchanges(state),
+    )
     rule = rule_for(rules, case)
     return ((rule.paid_by, rule.amount_cents), rule.clause) if rule else (None, None)
 

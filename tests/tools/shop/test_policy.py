@@ -1,5 +1,6 @@
 """policy.yaml: what is wrong with it is named with its line, and the first rule that was in force and fits decides."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -415,3 +416,14 @@ def test_where_a_policy_loads_every_case_on_every_day_has_a_rule_and_every_rule_
     general = [rule for rule in loaded if rule.scope == Scope()]
     for day in (date(1990, 1, 1), date(2100, 1, 1)):
         assert sum(rule.in_force(day) for rule in general) == 1
+
+
+def test_only_the_first_exchange_of_the_demos_orders_is_free_of_postage() -> None:
+    rules = load_policy(DEMO).exchange_postage
+    home = Case(day=date(2026, 6, 1), country="United States", reason="does_not_fit")
+    paid_by = [rule.paid_by for before in (0, 1, 2) if (rule := rule_for(rules, replace(home, exchanges_before=before)))]
+    assert paid_by == ["shop", "customer", "customer"]
+    ours = replace(home, reason="faulty", exchanges_before=3)
+    rule = rule_for(rules, ours)
+    assert rule
+    assert rule.paid_by == "shop"

@@ -294,6 +294,8 @@ class Ledger:
                 assert order, "a change was worked out from its order"
                 items = changed_items(order, quote.request, state.product)
                 self._write_items(connection, order, items)
+                fee = -sum(line.amount_cents for line in quote.lines if line.kind == "shipping_fee")
+                connection.execute("UPDATE orders SET shipping_cents = shipping_cents + ? WHERE id = ?", (fee, order.id))
                 if quote.locks:
                     self._set_status(connection, quote, "pending_changed")
             case AddressChangeRequest(order_id=order_id, address=address):

@@ -132,6 +132,14 @@ class PostageRule(Rule):
     amount_cents: Cents = 0
 
 
+class ShippingRule(Rule):
+    """What shipping costs an order that is made smaller, so that it no longer ships free."""
+
+    free_from_cents: Cents
+    """Sum of items from which on shipping is free."""
+    fee_cents: Cents
+
+
 class RefundRule(Rule):
     """How long money takes, by the method it goes back to (`for: {methods: […]}`)."""
 
@@ -161,6 +169,7 @@ class Policy(Record):
     payment_changes: tuple[ChangeRule, ...] = ()
     postage: tuple[PostageRule, ...] = ()
     exchange_postage: tuple[PostageRule, ...] = ()
+    shipping: tuple[ShippingRule, ...] = ()
     refunds: tuple[RefundRule, ...] = ()
     caps: Caps = Caps()
 

@@ -134,7 +134,7 @@ Request = Annotated[
     Field(discriminator="kind"),
 ]
 
-LineKind = Literal["item", "new_item", "discount", "restocking_fee", "postage", "shipping"]
+LineKind = Literal["item", "new_item", "discount", "restocking_fee", "postage", "shipping", "shipping_fee"]
 
 
 class Line(Record):
@@ -476,7 +476,11 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
         price = item.unit_price_cents * units.quantity
         lines.append(Line(kind="item", title=item.title, options=item.options, quantity=units.quantity, amount_cents=price))
     changed = changed_items(order, request, state.product)
-    difference = _price(order.model_copy(update={"items": changed})) - _price(order)
+    smaller = order.model_copy(update={"items": changed})
+    fee, fee_clause = _shipping_fee(state, order, smaller)
+    if fee:
+        lines.append(Line(kind="shipping_fee", amount_cents=-fee))
+    difference = _price(smaller) + fee - _price(order)
     difference = _within_paid(difference, state, order)
     listed = -sum(line.amount_cents for line in lines)
     if difference != listed:
@@ -489,9 +493,18 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
         total_cents=-difference,
         moves=moves,
         arrives=_arrivals(moves, state, order),
-        clauses=_clauses([rule], None, _refund_clauses(moves, state, order)),
+        clauses=_clauses([rule], fee_clause, _refund_clauses(moves, state, order)),
         locks=rule.locks,
     )
+
+
+def _shipping_fee(state: State, order: Order, smaller: Order) -> tuple[int, str | None]:
+    """What shipping costs now that the order no longer ships free, and the clause that says so; 0 where nothing changes."""
+    rule = rule_for(state.policy.shipping, _order_case(state, order, None))
+    was_free = order.shipping_cents == 0 and rule is not None and order.items_cents >= rule.free_from_cents
+    if rule is None or not was_free or smaller.items_cents >= rule.free_from_cents:
+        return 0, None
+    return rule.fee_cents, rule.clause
 
 
 def _price(order: Order) -> int:

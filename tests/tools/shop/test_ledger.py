@@ -900,3 +900,16 @@ def assert_only_quotes_differ(before: dict[str, list[Any]], after: dict[str, lis
 
 AnythingInAnyOrder.TestCase.settings = settings(max_examples=12, stateful_step_count=50, deadline=None)
 TestAnythingInAnyOrder = AnythingInAnyOrder.TestCase
+
+
+def test_an_order_made_smaller_keeps_the_shipping_it_was_charged(tmp_path: Path) -> None:
+    pending = order("#1", status="pending")
+    rules = policy(shipping=[{"id": "free", "clause": "POST", "free_from_cents": pending.items_cents, "fee_cents": 300}])
+    write_shop(tmp_path, rules, [pending])
+    with SqliteShop.open(tmp_path) as shop:
+        smaller = ItemChangeRequest(order_id="#1", without=(Units(variant_id="socks-a"),))
+        quote = shop.ledger.prepare(smaller, "anna", NOW)
+        shop.ledger.commit(quote.id, "anna", NOW)
+        after = order_of(shop, "#1")
+        assert after.shipping_cents == 300
+        assert sum(paid_by(after).values()) == after.total_cents

@@ -259,9 +259,13 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, wrong: str) -> Non
 
 @pytest.mark.parametrize("section", [name for name in SECTIONS if name != "returns"])
 def test_every_section_is_checked(tmp_path: Path, section: str) -> None:
-    more = {"postage": ", paid_by: shop", "exchange_postage": ", paid_by: shop", "refunds": ", arrives: {en: soon}"}.get(
-        section, ""
-    )
+    needed = {
+        "postage": ", paid_by: shop",
+        "exchange_postage": ", paid_by: shop",
+        "shipping": ", free_from_cents: 6000, fee_cents: 590",
+        "refunds": ", arrives: {en: soon}",
+    }
+    more = needed.get(section, "")
     text = f"returns:\n  - {{id: r, clause: RET-1}}\n{section}:\n  - {{id: a, clause: RET-1, to: 2025-12-31{more}}}\n"
     assert problem(tmp_path, text).startswith(f"line 4: {section}: orders after 2025-12-31 have no rule")
 

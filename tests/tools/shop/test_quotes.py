@@ -823,3 +823,19 @@ def test_fees_stay_with_the_shop_and_refunds_are_never_negative(parts: Parts, pe
         kept = price_after_discounts(parts.bought, kept_units(parts.bought, after.done))
         assert sum(cents_left(after).values()) <= kept + parts.bought.shipping_cents + fees
         assert min(cents_left(after).values()) >= 0
+
+
+def test_leaving_something_out_costs_the_shipping_that_was_free() -> None:
+    total = PRICES["shirt-m"] + PRICES["socks-a"]
+    rules = policy(shipping=[{"id": "free", "clause": "POST", "free_from_cents": total, "fee_cents": 300}])
+    pending = order(status="pending")
+    quote = work_out(change(without="socks-a"), state(pending, rules))
+    assert ("shipping_fee", -300) in lines(quote)
+    assert quote.total_cents == PRICES["socks-a"] - 300
+    assert "POST" in quote.clauses
+    # What never shipped free, or still does, costs nothing more.
+    for free_from in (total + 1, PRICES["shirt-m"]):
+        other = policy(shipping=[{"id": "free", "clause": "POST", "free_from_cents": free_from, "fee_cents": 300}])
+        assert work_out(change(without="socks-a"), state(pending, other)).total_cents == PRICES["socks-a"]
+    charged = order(status="pending", shipping_cents=300)
+    assert work_out(change(without="socks-a"), state(charged, rules)).total_cents == PRICES["socks-a"]

@@ -1,6 +1,7 @@
 """Whether a message answers what a tool asked back, and who it proves its writer to be. No chat model has a say in either."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +30,7 @@ from tools.kit.answers import (
 from tools.kit.facts import Asked
 from tools.kit.reading import calls_an_order, mentions, shown_position
 from tools.shop.shop import Shop
-from tools.shop.types import Address, Customer
+from tools.shop.types import Address, Customer, Order
 
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
@@ -45,16 +46,6 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
     kept = mask_private(said)
     is_question = bool(_QUESTION.search(said.strip()))
     orders = shop.orders_of(customer_id) if customer_id else []
-    items = [item for order in orders for item in order.items]
-    names_item = any(likeness(said, item, shop) >= 1 for item in items)
-    names_option = any(
-        mentions(said, word) or said.strip(" .。!").lower() == word.lower()
-        for item in items
-        if (product := shop.product(item.product_id))
-        for variant in product.variants
-        for value in variant.options.values()
-        for word in spellings(shop, value)
-    ) or bool(_STEP.search(said))
     match asked.slot:
         case "who":
             return kept if EMAIL.search(said) or read_postcodes(said) else None
@@ -62,7 +53,7 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
             if position := shown_position(said, len(asked.listed)):
                 return asked.listed[position - 1]
             named = read_order(said, orders) or calls_an_order(said) or read_reason(said)
-            return kept if named or (names_item and not is_question) else None
+            return kept if named or (not is_question and _names_item(said, orders, shop)) else None
         case "items":
             if position := shown_position(said, len(asked.listed)):
                 return asked.listed[position - 1]
@@ -82,21 +73,43 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "variant":
             if position := shown_position(said, len(asked.listed)):
                 return asked.listed[position - 1]
-            return kept if names_option and not is_question else None
+            return kept if not is_question and _names_option(said, orders, shop) else None
         case "method":
             return kept if names_method(said) else None
         case "address":
             return kept if read_address(said, Address(line1="")) else None
         case "change":
-            return kept if not is_question and (names_item or names_option or names_method(said)) else None
+            if is_question:
+                return None
+            return kept if names_method(said) or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
         case "amend":
             if is_question or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
             if past.quote and (other := read_order(said, orders)) and other.id != past.quote.request.order_id:
                 # A wish of its own: reason and items of this one are not that one's.
                 return None
-            amends = names_method(said) or names_option or names_item or read_count(said) is not None
-            return kept if amends or read_address(said, Address(line1="")) else None
+            amends = names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
+            return kept if amends or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
+
+
+def _names_item(said: str, orders: Sequence[Order], shop: Shop) -> bool:
+    return any(likeness(said, item, shop) >= 1 for order in orders for item in order.items)
+
+
+def _names_option(said: str, orders: Sequence[Order], shop: Shop) -> bool:
+    """Whether a colour, size or other option is named that something bought comes in."""
+    if _STEP.search(said):
+        return True
+    bought = {item.product_id for order in orders for item in order.items}
+    values = {
+        value
+        for product_id in bought
+        if (product := shop.product(product_id))
+        for variant in product.variants
+        for value in variant.options.values()
+    }
+    bare = said.strip(" .。!").lower()
+    return any(mentions(said, word) or bare == word.lower() for value in values for word in spellings(shop, value))
 
 
 _WISHES = ("quote_return", "quote_exchange", "quote_cancellation")

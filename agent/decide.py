@@ -105,7 +105,11 @@ class Decider:
         return list(wishes.values()) if len(wishes) > 1 else [turn.said]
 
     def _look_up(self, turn: TurnContext, said: str) -> tuple[list[Near], dict[str, float]]:
-        return self._bank.look_up(said, turn.language, before=turn.past.before, photo=turn.photo is not None)
+        if said not in turn.looked_up:
+            turn.looked_up[said] = self._bank.look_up(
+                said, turn.language, before=turn.past.before, photo=turn.photo is not None
+            )
+        return turn.looked_up[said]
 
     def choose(self, request: ModelRequest[TurnContext], handler: Handler, wish: str) -> AIMessage:
         """One tool call, or the text of a reply that needs no tool, for one wish of the message."""
@@ -115,7 +119,7 @@ class Decider:
         near, shares = self._look_up(turn, wish)
         if any(title in wish.lower() and mentions(wish, title) for title in self._titles):
             # Whoever names a product by its whole title is not making small talk.
-            shares.pop(REPLY, None)
+            shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _told_apart(_allowed(shares, self._settings.sure, has_photo=turn.photo is not None), wish)
         if is_angry(wish) and not (len(allowed) == 1 and allowed[0] in {*QUOTES, track_order.name}):
             # Who is angry and says what is to be done gets it done; nobody else is argued with.

@@ -11,10 +11,11 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from agent.handover import HANDOVERS, Handover, HandoverDesk, Packet, Why
+from agent.handover import HANDOVERS, Handover, HandoverDesk, Packet
 from agent.settings import load_settings
 from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError
+from tools.kit.facts import Why
 from tools.shop.ledger import UnknownQuote
 from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import format_money

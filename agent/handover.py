@@ -18,12 +18,12 @@ from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tools.kit.errors import OperatorError
-from tools.kit.facts import Fact
+from tools.kit.facts import Fact, Why
+from tools.kit.transaction import transaction
 
 HANDOVERS = "handovers.sqlite"
 """The file's name in the data folder."""
 
-Why = Literal["asked", "over_cap", "only_staff", "failed_repeatedly", "angry", "not_covered"]
 State = Literal["none", "waiting", "held"]
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -325,15 +325,8 @@ class HandoverDesk:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            # Immediate: what is read here is still so when it is written, whoever else tries.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._connected() as connection, transaction(connection):
+            yield connection
 
     def _unusable(self, error: Exception) -> DeskUnusable:
         return DeskUnusable(

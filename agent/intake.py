@@ -11,6 +11,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
+from tools.kit.answers import EMAIL
 from tools.kit.errors import UnreadablePhoto, UnreadableText
 from tools.shop.types import Language
 
@@ -137,7 +138,6 @@ def _upright(file: Image.Image) -> Image.Image:
     return paper
 
 
-_EMAIL = re.compile(r"[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 _IDENTITY_CARD = re.compile(r"(?<![A-Za-z0-9#])[1-9]\d{16}[\dXx](?![A-Za-z0-9])", re.ASCII)
 _CARD = re.compile(
     r"(?<![A-Za-z0-9#])(?=[3-6]|2[2-7])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{4,5}|\d{13,19})(?![A-Za-z0-9])",
@@ -169,7 +169,7 @@ def mask_private(text: str) -> str:
     Card numbers are told by Luhn's check digit, Chinese identity numbers by theirs (GB 11643). Order and product numbers
     ("#W2611340", "1042", 「订单 4111…」) stay.
     """
-    text = _EMAIL.sub("[email]", text)
+    text = EMAIL.sub("[email]", text)
     text = _IDENTITY_CARD.sub(lambda found: _mask(found, "[id]", _is_identity_number(found[0])), text)
     text = _CARD.sub(lambda found: _mask(found, "[card]", _passes_luhn(found[0])), text)
     text = _PHONE.sub(lambda found: _mask(found, "[phone]"), text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from langchain_core.messages import AIMessage, BaseMessage
 
 from agent.events import Promises, Seconds, Tokens
+from agent.examples import Near
 from agent.session import Past
 from tools.kit.tool import ToolContext
 
@@ -45,3 +46,5 @@ class TurnContext(ToolContext):
     past: Past = field(default_factory=Past)
     meter: Meter = field(default_factory=Meter)
     continued: bool = False
+    looked_up: dict[str, tuple[list[Near], dict[str, float]]] = field(default_factory=dict)
+    """What the examples say of each sentence of the message; every step of the turn asks."""

@@ -1,11 +1,11 @@
 """Pass the conversation to a person, with what that person has to know."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from tools.kit.answers import is_angry
-from tools.kit.facts import Fact, Facts, Handoff
+from tools.kit.facts import Fact, Facts, Handoff, Why
 from tools.kit.tool import Runtime, customer_tool
 
 
@@ -30,9 +30,7 @@ def hand_to_human(
         lines.append(context.phrase("handoff_shown", titles="; ".join(titles)))
     angry = is_angry(context.said)
     reply = context.phrase("handing_over_angry" if angry else "handing_over")
-    why: Literal["asked", "angry", "failed_repeatedly"] = (
-        "angry" if angry else "failed_repeatedly" if context.gave_up else "asked"
-    )
+    why: Why = "angry" if angry else "failed_repeatedly" if context.gave_up else "asked"
     return Facts(
         facts=(Fact(text=reply, source="hand-over"),),
         reply=reply,

@@ -1,6 +1,6 @@
 """A customer has moved: the quote for a new address of the account. Orders keep theirs."""
 
-from tools.kit.aftersales import Ask, prepare
+from tools.kit.aftersales import Ask, newest, prepare
 from tools.kit.answers import read_address
 from tools.kit.facts import Facts
 from tools.kit.tool import Runtime, customer_tool
@@ -14,9 +14,9 @@ def quote_address_change(runtime: Runtime) -> Facts:
     context = runtime.context
 
     def build(customer: Customer) -> CustomerAddressRequest:
-        for text in reversed(context.heard):
-            if address := read_address(text, customer.address):
-                return CustomerAddressRequest(address=address)
-        raise Ask("address", context.phrase("ask_account_address"))
+        address = newest(context, lambda text: read_address(text, customer.address))
+        if address is None:
+            raise Ask("address", context.phrase("ask_account_address"))
+        return CustomerAddressRequest(address=address)
 
     return prepare(context, "quote_address_change", build)

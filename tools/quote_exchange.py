@@ -1,6 +1,6 @@
 """A customer wants another size or colour of what arrived: the quote."""
 
-from tools.kit.aftersales import Ask, item_text, items_of, opened_of, order_of, prepare, reason_of, variants_text
+from tools.kit.aftersales import Ask, item_text, items_of, newest, opened_of, order_of, prepare, reason_of, variants_text
 from tools.kit.answers import read_method, read_variant
 from tools.kit.facts import Facts
 from tools.kit.tool import Runtime, ToolContext, customer_tool
@@ -22,7 +22,7 @@ def quote_exchange(runtime: Runtime) -> Facts:
 def swap_request(context: ToolContext, customer: Customer, order: Order) -> ExchangeRequest | ItemChangeRequest:
     """Other sizes or colours: a change of the order while it can be changed, else an exchange. Customers call either by both names."""
     swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
-    method = next((found for text in reversed(context.heard) if (found := read_method(text, customer.payment_methods))), None)
+    method = newest(context, lambda text: read_method(text, customer.payment_methods))
     pay_with = method.id if method else None
     if any(order.status in rule.statuses for rule in context.shop.policy.item_changes):
         return ItemChangeRequest(order_id=order.id, swaps=swaps, pay_with=pay_with)
@@ -57,7 +57,7 @@ def swap_of(context: ToolContext, order: Order, units: Units) -> Swap:
 
 
 def _wanted(context: ToolContext, item: OrderItem) -> tuple[Variant, ...]:
-    return next((found for text in reversed(context.heard) if (found := read_variant(text, item, context.shop))), ())
+    return newest(context, lambda text: read_variant(text, item, context.shop) or None) or ()
 
 
 def _sold_out(context: ToolContext, item: OrderItem, product: Product, wanted: Variant) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from tools.kit.aftersales import Ask, items_of, order_of, prepare
+from tools.kit.aftersales import Ask, items_of, newest, order_of, prepare
 from tools.kit.answers import likeness, names_method, read_address, read_method
 from tools.kit.facts import Facts
 from tools.kit.tool import Runtime, ToolContext, customer_tool
@@ -35,28 +35,28 @@ def quote_order_change(runtime: Runtime) -> Facts:
 
 def _new_address(context: ToolContext, customer: Customer) -> AddressChangeRequest:
     order = order_of(context, customer, context.shop.policy.address_changes)
-    for text in reversed(context.heard):
-        if address := read_address(text, order.address):
-            return AddressChangeRequest(order_id=order.id, address=address)
-    raise Ask("address", context.phrase("ask_address", order=order.id))
+    address = newest(context, lambda text: read_address(text, order.address))
+    if address is None:
+        raise Ask("address", context.phrase("ask_address", order=order.id))
+    return AddressChangeRequest(order_id=order.id, address=address)
 
 
 def _new_method(context: ToolContext, customer: Customer) -> PaymentChangeRequest:
     order = order_of(context, customer, context.shop.policy.payment_changes)
-    for text in reversed(context.heard):
-        if method := read_method(text, customer.payment_methods):
-            return PaymentChangeRequest(order_id=order.id, pay_with=method.id)
-    raise NotAllowed("not_your_method")
+    method = newest(context, lambda text: read_method(text, customer.payment_methods))
+    if method is None:
+        raise NotAllowed("not_your_method")
+    return PaymentChangeRequest(order_id=order.id, pay_with=method.id)
 
 
 def _new_items(context: ToolContext, customer: Customer) -> ItemChangeRequest | ExchangeRequest:
     order = order_of(context, customer, context.shop.policy.item_changes)
-    if not any(_REMOVE.search(text) for text in context.heard) and not _names_a_thing(context, order) and len(order.items) > 1:
+    removes = any(_REMOVE.search(text) for text in context.heard)
+    if not removes and not _names_a_thing(context, order) and len(order.items) > 1:
         raise Ask("change", context.phrase("ask_change", order=order.id))
-    if any(_REMOVE.search(text) for text in context.heard):
+    if removes:
         return ItemChangeRequest(order_id=order.id, without=items_of(context, order))
-    delivered = any(order.status in rule.statuses for rule in context.shop.policy.exchanges if rule.allowed)
-    if delivered:
+    if any(order.status in rule.statuses for rule in context.shop.policy.exchanges if rule.allowed):
         return swap_request(context, customer, order)
     swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
     return ItemChangeRequest(order_id=order.id, swaps=swaps)

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from tools.kit.answers import likeness, read_count, read_items, read_opened, read_order, read_reason, so_many
-from tools.kit.facts import Asked, Fact, Facts, Handoff
+from tools.kit.facts import Asked, Fact, Facts, Handoff, Slot, Why
 from tools.kit.products import options_text
 from tools.kit.reading import calls_an_order
 from tools.kit.tool import ToolContext
 from tools.shop.policy import Reason, Rule, Unknown
-from tools.shop.quotes import NotAllowed, Quote, Request, Units, kept_units
-from tools.shop.types import Customer, LocalText, Order, OrderItem, Product, format_money
+from tools.shop.quotes import AddressChangeRequest, CustomerAddressRequest, NotAllowed, Quote, Request, Units, kept_units
+from tools.shop.types import Address, Customer, LocalText, Order, OrderItem, Product, format_money
 
+Said = TypeVar("Said")
 LISTED_AT_ONCE = 5
 _OTHER_METHOD = ("refund_elsewhere", "not_your_method", "balance_short")
-Slot = Literal["who", "order", "items", "reason", "opened", "variant", "method", "address", "change", "amend"]
 
 
 class Ask(Exception):
@@ -75,7 +75,7 @@ def refusal(context: ToolContext, refused: NotAllowed) -> Facts:
     if refused.person:
         handing_over = context.phrase("handing_over")
         text = f"{text} {handing_over}" if context.language == "en" else f"{text}{handing_over}"
-        why: Literal["over_cap", "only_staff"] = "over_cap" if refused.why == "over_cap" else "only_staff"
+        why: Why = "over_cap" if refused.why == "over_cap" else "only_staff"
         handoff = Handoff(reason=" / ".join(context.heard), summary=text, why=why)
     return Facts(facts=tuple(facts), reply=text, handoff=handoff, outcome="nothing_found")
 
@@ -92,14 +92,19 @@ def clause_text(context: ToolContext, clause_id: str) -> str | None:
     return clause.text.in_language(context.language) if clause else None
 
 
+def newest(context: ToolContext, read: Callable[[str], Said | None]) -> Said | None:
+    """What the newest message says of those about this wish that say anything to `read`."""
+    return next((found for text in reversed(context.heard) if (found := read(text)) is not None), None)
+
+
 def reason_of(context: ToolContext) -> Reason | None:
     """Why, as far as the customer said."""
-    return next((found for text in reversed(context.heard) if (found := read_reason(text))), None)
+    return newest(context, read_reason)
 
 
 def opened_of(context: ToolContext) -> bool | None:
     """Whether it was opened, as far as the customer said."""
-    return next((found for text in reversed(context.heard) if (found := read_opened(text)) is not None), None)
+    return newest(context, read_opened)
 
 
 def order_of(context: ToolContext, customer: Customer, rules: Sequence[Rule]) -> Order:
@@ -245,11 +250,8 @@ def money_lines(context: ToolContext, quote: Quote) -> list[str]:
         what = item_text(context, line.title, line.options, line.quantity) if line.kind in ("item", "new_item") else ""
         amount = format_money(abs(line.amount_cents), quote.currency)
         lines.append(context.phrase(f"line_{line.kind}", what=what, amount=amount))
-    match quote.request.kind:
-        case "address_change" | "customer_address":
-            lines.append(context.phrase("line_address", address=address_text(quote.request.address)))
-        case _:
-            pass
+    if isinstance(quote.request, AddressChangeRequest | CustomerAddressRequest):
+        lines.append(context.phrase("line_address", address=address_text(quote.request.address)))
     lines += move_lines(context, quote, "move")
     if not quote.moves and quote.kind in ("exchange", "item_change"):
         lines.append(context.phrase("move_nothing"))
@@ -274,9 +276,9 @@ def move_lines(context: ToolContext, quote: Quote, tense: Literal["move", "done"
     return lines
 
 
-def address_text(address: object) -> str:
+def address_text(address: Address) -> str:
     """An address on one line."""
-    parts = [getattr(address, name) for name in ("line1", "line2", "city", "region", "postcode", "country")]
+    parts = (address.line1, address.line2, address.city, address.region, address.postcode, address.country)
     return ", ".join(part for part in parts if part)
 
 

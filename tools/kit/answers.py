@@ -14,7 +14,7 @@ import yaml
 from tools.kit.errors import BadSettings
 from tools.kit.phrases import PROMPTS
 from tools.kit.reading import LETTER_SIZES, matching_variants, mentions
-from tools.shop.policy import Reason
+from tools.shop.policy import MethodKind, Reason
 from tools.shop.quotes import Units
 from tools.shop.shop import Shop
 from tools.shop.types import Address, Order, OrderItem, PaymentMethod, Variant
@@ -322,13 +322,17 @@ def _neighbour(own: str, values: Iterable[str], *, up: bool) -> str | None:
     return (min(beyond)[1] if up else max(beyond)[1]) if beyond else None
 
 
+_METHODS: tuple[MethodKind, ...] = ("gift_card", "paypal", "wechat_pay", "alipay", "card")
+"""The order in which they are looked for: a gift card is a card too."""
+
+
 def read_method(text: str, methods: Sequence[PaymentMethod], used: Sequence[str] = ()) -> PaymentMethod | None:
     """The payment method that is meant: by its kind, its last four digits, or as the one that was `used`."""
     plain = _plain(text)
     for method in methods:
         if method.last_four and method.last_four in re.findall(r"\d{4}", plain):
             return method
-    for kind in ("gift_card", "paypal", "wechat_pay", "alipay", "card"):
+    for kind in _METHODS:
         if _pattern("methods", kind).search(plain):
             of_kind = [method for method in methods if method.kind == kind]
             branded = [method for method in of_kind if method.brand and mentions(plain, method.brand)]
@@ -341,12 +345,11 @@ def read_method(text: str, methods: Sequence[PaymentMethod], used: Sequence[str]
 
 def names_method(text: str) -> bool:
     """Whether a text names some kind of payment, had or not."""
-    return any(
-        _pattern("methods", kind).search(_plain(text)) for kind in ("gift_card", "paypal", "wechat_pay", "alipay", "card")
-    )
+    plain = _plain(text)
+    return any(_pattern("methods", kind).search(plain) for kind in _METHODS)
 
 
-EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+EMAIL = re.compile(r"[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 _POSTCODE = re.compile(
     # No \b: between 「邮编」 and a digit there is none.
     r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{3}-\d{4}|\d{4,6}(?:-\d{4})?)(?![A-Za-z0-9])",

@@ -6,6 +6,11 @@ from pydantic import BaseModel, ConfigDict
 
 from tools.shop.quotes import Quote
 
+Why = Literal["asked", "over_cap", "only_staff", "failed_repeatedly", "angry", "not_covered"]
+"""Why a person takes over."""
+Slot = Literal["who", "order", "items", "reason", "opened", "variant", "method", "address", "change", "amend"]
+"""What a question back asks for; "amend" is a quote that may still be wanted otherwise."""
+
 
 class Fact(BaseModel):
     """One true sentence in the customer's language and where it comes from.
@@ -26,7 +31,7 @@ class Handoff(BaseModel):
 
     reason: str
     summary: str
-    why: Literal["asked", "over_cap", "only_staff", "failed_repeatedly", "angry", "not_covered"] = "asked"
+    why: Why = "asked"
 
 
 class Asked(BaseModel):
@@ -39,7 +44,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     tool: str
-    slot: Literal["who", "order", "items", "reason", "opened", "variant", "method", "address", "change", "amend"]
+    slot: Slot
     heard: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
 

@@ -139,7 +139,7 @@ def price_limits(text: str) -> tuple[int | None, int | None]:
 
 LETTER_SIZES = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
 """From the smallest to the largest."""
-_LETTER_SIZE = {"xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl", "2xl", "3xl"}
+_LETTER_SIZE = {*(size.lower() for size in LETTER_SIZES), "2xl", "3xl"}
 
 
 def mentions(text: str, word: str) -> bool:

@@ -7,7 +7,6 @@ moved or promised in `ledger`, which the database itself refuses to change or cu
 import json
 import secrets
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from tools.kit.errors import StorehandError
+from tools.kit.transaction import transaction
 from tools.shop.policy import Policy
 from tools.shop.quotes import (
     AddressChangeRequest,
@@ -30,6 +30,7 @@ from tools.shop.quotes import (
     State,
     changed_items,
     kept_units,
+    pieces_of,
     work_out,
 )
 from tools.shop.types import Customer, Order, OrderItem, Payment, Product, ShopInfo
@@ -159,12 +160,12 @@ class Ledger:
 
     def done(self, order_id: str) -> list[Quote]:
         """The committed quotes of an order, oldest first."""
-        with self._reading() as connection:
+        with self._connect() as connection:
             return self._done(connection, order_id)[0]
 
     def entries(self, order_id: str | None = None) -> list[LedgerEntry]:
         """The ledger, oldest first; of one order if it is named."""
-        with self._reading() as connection:
+        with self._connect() as connection:
             rows = connection.execute(
                 "SELECT * FROM ledger WHERE ? IS NULL OR order_id = ? ORDER BY entry", (order_id, order_id)
             ).fetchall()
@@ -183,7 +184,7 @@ class Ledger:
     def may_try(self, subjects: Sequence[str], now: datetime) -> bool:
         """Whether somebody may once more say who they are: none of `subjects` had too many wrong tries lately."""
         since = _text(now - TRIES_WITHIN)
-        with self._reading() as connection:
+        with self._connect() as connection:
             return all(
                 connection.execute(
                     "SELECT COUNT(*) FROM lookups WHERE subject = ? AND at > ? AND NOT succeeded", (subject, since)
@@ -202,18 +203,7 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connect() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._connect() as connection:
+        with self._connect() as connection, transaction(connection):
             yield connection
 
     def _state(self, connection: sqlite3.Connection, customer_id: str, order_id: str | None, now: datetime) -> State:
@@ -335,10 +325,7 @@ class Ledger:
         )
 
     def _write_items(self, connection: sqlite3.Connection, order: Order, items: Sequence[OrderItem]) -> None:
-        before, after = Counter[str](), Counter[str]()
-        for counted, listed in ((before, order.items), (after, items)):
-            for item in listed:
-                counted[item.variant_id] += item.quantity
+        before, after = pieces_of(order.items), pieces_of(items)
         self._put_back(connection, [(variant_id, before[variant_id] - after[variant_id]) for variant_id in before | after])
         connection.execute("DELETE FROM order_items WHERE order_id = ?", (order.id,))
         for position, item in enumerate(items):

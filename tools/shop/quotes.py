@@ -6,7 +6,7 @@ compared with what was agreed to (tools/shop/ledger.py). Sums are integer minor 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from tools.shop.policy import (
     Policy,
     PostageRule,
     Reason,
+    RefundRule,
     ReturnRule,
     Rule,
     rule_for,
@@ -256,6 +257,24 @@ def _quote(request: Request, state: State, **values: object) -> Quote:
     )
 
 
+def _with_money(
+    request: Request,
+    state: State,
+    order: Order,
+    moves: Sequence[Payment],
+    rules: Sequence[Rule],
+    clause: str | None = None,
+    **values: object,
+) -> Quote:
+    """A quote with its moves, how long each refund takes, and the clauses that it rests on."""
+    refunds = _refund_rules(moves, state, order)
+    clauses = dict.fromkeys(
+        [*(rule.clause for rule in rules), *([clause] if clause else []), *(rule.clause for rule in refunds)]
+    )
+    arrives = tuple(rule.arrives for rule in refunds)
+    return _quote(request, state, moves=moves, arrives=arrives, clauses=tuple(clauses), **values)
+
+
 def _order(state: State) -> Order:
     order = state.order
     if order is None:
@@ -268,11 +287,17 @@ def _order(state: State) -> Order:
     return order
 
 
+def pieces_of(items: Iterable[OrderItem | Units]) -> Counter[str]:
+    """How many pieces there are of each variant."""
+    pieces: Counter[str] = Counter()
+    for item in items:
+        pieces[item.variant_id] += item.quantity
+    return pieces
+
+
 def kept_units(order: Order, done: Iterable[Quote]) -> Counter[str]:
     """Pieces of each variant that are neither on their way back nor being exchanged."""
-    kept = Counter({item.variant_id: 0 for item in order.items})
-    for item in order.items:
-        kept[item.variant_id] += item.quantity
+    kept = pieces_of(order.items)
     for quote in done:
         match quote.request:
             case ReturnRequest(items=items):
@@ -361,17 +386,16 @@ def _return(request: ReturnRequest, state: State, order: Order) -> Quote:
     lines: list[Line] = []
     fees = 0
     for (variant_id, quantity), rule in zip(wanted.items(), rules, strict=True):
-        item = _item(order, variant_id)
-        price = item.unit_price_cents * quantity
-        lines.append(Line(kind="item", title=item.title, options=item.options, quantity=quantity, amount_cents=price))
+        line = _item_line(_item(order, variant_id), quantity)
+        lines.append(line)
         if rule.restocking_fee_percent:
-            fee = (price * rule.restocking_fee_percent + 50) // 100
+            fee = (line.amount_cents * rule.restocking_fee_percent + 50) // 100
             lines.append(Line(kind="restocking_fee", amount_cents=-fee))
             fees += fee
-    postage, postage_clause = _postage(state.policy.postage, state, order, request.reason, request.opened)
-    if postage and postage[0] == "deducted" and postage[1]:
-        lines.append(Line(kind="postage", amount_cents=-postage[1]))
-        fees += postage[1]
+    postage = rule_for(state.policy.postage, _order_case(state, order, request.reason, request.opened))
+    if postage and postage.paid_by == "deducted" and postage.amount_cents:
+        lines.append(Line(kind="postage", amount_cents=-postage.amount_cents))
+        fees += postage.amount_cents
     # An exchanged piece is still the customer's, as another variant, and its price was settled with the exchange.
     returns = [quote for quote in state.done if isinstance(quote.request, ReturnRequest)]
     kept = kept_units(order, returns) - wanted
@@ -387,18 +411,7 @@ def _return(request: ReturnRequest, state: State, order: Order) -> Quote:
     moves = _paid_back(refund, paid, state, request.refund_to, _places(rules))
     if not moves and refund:
         raise NotAllowed("payments_unknown", person=True)
-    return _quote(
-        request,
-        state,
-        lines=lines,
-        total_cents=refund,
-        moves=moves,
-        arrives=_arrivals(moves, state, order),
-        paid="on_receipt" if any(rule.paid == "on_receipt" for rule in rules) else "at_once",
-        postage_by=postage[0] if postage else None,
-        conditions=tuple(dict.fromkeys(condition for rule in rules for condition in rule.conditions)),
-        clauses=_clauses(rules, postage_clause, _refund_clauses(moves, state, order)),
-    )
+    return _sent_back(request, state, order, moves, rules, postage, lines=lines, total_cents=refund)
 
 
 def _exchange(request: ExchangeRequest, state: State, order: Order) -> Quote:
@@ -409,26 +422,39 @@ def _exchange(request: ExchangeRequest, state: State, order: Order) -> Quote:
     if any(rule.once_per_order for rule in rules) and _did(state, "return", "exchange"):
         raise NotAllowed("once_only", clause=rules[0].clause)
     lines, difference = _swapped(request.swaps, state, order)
-    postage, postage_clause = _postage(state.policy.exchange_postage, state, order, request.reason, request.opened)
-    if postage and postage[0] == "deducted" and postage[1]:
-        lines.append(Line(kind="postage", amount_cents=-postage[1]))
-        difference += postage[1]
+    postage = rule_for(state.policy.exchange_postage, _order_case(state, order, request.reason, request.opened))
+    if postage and postage.paid_by == "deducted" and postage.amount_cents:
+        lines.append(Line(kind="postage", amount_cents=-postage.amount_cents))
+        difference += postage.amount_cents
     # A discount may have left less to refund than the pieces' prices differ by.
     listed, difference = difference, _within_paid(difference, state, order)
     if difference != listed:
         lines.append(Line(kind="discount", amount_cents=listed - difference))
     moves = _settled(difference, state, order, request.pay_with, rules[0].difference_to)
-    return _quote(
+    return _sent_back(request, state, order, moves, rules, postage, lines=lines, total_cents=-difference)
+
+
+def _sent_back(
+    request: Request,
+    state: State,
+    order: Order,
+    moves: Sequence[Payment],
+    rules: Sequence[ReturnRule] | Sequence[ExchangeRule],
+    postage: PostageRule | None,
+    **values: object,
+) -> Quote:
+    """The quote for pieces that come back: with what their rules ask for and who pays the postage."""
+    return _with_money(
         request,
         state,
-        lines=lines,
-        total_cents=-difference,
-        moves=moves,
-        arrives=_arrivals(moves, state, order),
+        order,
+        moves,
+        rules,
+        postage.clause if postage else None,
         paid="on_receipt" if any(rule.paid == "on_receipt" for rule in rules) else "at_once",
-        postage_by=postage[0] if postage else None,
+        postage_by=postage.paid_by if postage else None,
         conditions=tuple(dict.fromkeys(condition for rule in rules for condition in rule.conditions)),
-        clauses=_clauses(rules, postage_clause, _refund_clauses(moves, state, order)),
+        **values,
     )
 
 
@@ -436,30 +462,14 @@ def _cancellation(request: CancellationRequest, state: State, order: Order) -> Q
     rule = _known(rule_for(state.policy.cancellations, _order_case(state, order, request.reason)))
     if not rule.allowed or order.status not in rule.statuses:
         raise NotAllowed("cancel_status", clause=rule.clause, order=order.id, status=order.status)
-    refund = _refundable(state, order)
-    moves = _paid_back(refund, _still_paid(state, order), state, None, {"original"})
-    lines = [
-        Line(
-            kind="item",
-            title=item.title,
-            options=item.options,
-            quantity=item.quantity,
-            amount_cents=item.unit_price_cents * item.quantity,
-        )
-        for item in order.items
-    ]
+    paid = _still_paid(state, order)
+    refund = max(0, sum(paid.values()))
+    moves = _paid_back(refund, paid, state, None, {"original"})
+    lines = [_item_line(item, item.quantity) for item in order.items]
     lines += [Line(kind="discount", title=each.label, amount_cents=-each.amount_cents) for each in order.discounts]
     if order.shipping_cents:
         lines.append(Line(kind="shipping", amount_cents=order.shipping_cents))
-    return _quote(
-        request,
-        state,
-        lines=lines,
-        total_cents=refund,
-        moves=moves,
-        arrives=_arrivals(moves, state, order),
-        clauses=_clauses([rule], None, _refund_clauses(moves, state, order)),
-    )
+    return _with_money(request, state, order, moves, [rule], lines=lines, total_cents=refund)
 
 
 def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quote:
@@ -471,10 +481,7 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
     if not +(kept_units(order, state.done) - wanted) and not request.swaps:
         raise NotAllowed("cancel_instead")
     lines, _ = _swapped(request.swaps, state, order)
-    for units in request.without:
-        item = _item(order, units.variant_id)
-        price = item.unit_price_cents * units.quantity
-        lines.append(Line(kind="item", title=item.title, options=item.options, quantity=units.quantity, amount_cents=price))
+    lines += [_item_line(_item(order, units.variant_id), units.quantity) for units in request.without]
     changed = changed_items(order, request, state.product)
     smaller = order.model_copy(update={"items": changed})
     fee, fee_clause = _shipping_fee(state, order, smaller)
@@ -486,16 +493,7 @@ def _item_change(request: ItemChangeRequest, state: State, order: Order) -> Quot
     if difference != listed:
         lines.append(Line(kind="discount", amount_cents=listed - difference))
     moves = _settled(difference, state, order, request.pay_with, rule.difference_to)
-    return _quote(
-        request,
-        state,
-        lines=lines,
-        total_cents=-difference,
-        moves=moves,
-        arrives=_arrivals(moves, state, order),
-        clauses=_clauses([rule], fee_clause, _refund_clauses(moves, state, order)),
-        locks=rule.locks,
-    )
+    return _with_money(request, state, order, moves, [rule], fee_clause, lines=lines, total_cents=-difference, locks=rule.locks)
 
 
 def _shipping_fee(state: State, order: Order, smaller: Order) -> tuple[int, str | None]:
@@ -513,9 +511,7 @@ def _price(order: Order) -> int:
 
 def changed_items(order: Order, request: ItemChangeRequest, product: Callable[[str], Product | None]) -> tuple[OrderItem, ...]:
     """The order's items after the change, each swapped piece in the place of the old one."""
-    leaving: Counter[str] = Counter()
-    for units in request.without:
-        leaving[units.variant_id] += units.quantity
+    leaving = pieces_of(request.without)
     swaps = [[swap, swap.quantity] for swap in request.swaps]
     items: list[OrderItem] = []
     for item in order.items:
@@ -563,13 +559,7 @@ def _payment_change(request: PaymentChangeRequest, state: State, order: Order) -
         Payment(kind="payment", amount_cents=amount, payment_method_id=new.id),
         Payment(kind="refund", amount_cents=amount, payment_method_id=old),
     )
-    return _quote(
-        request,
-        state,
-        moves=moves,
-        arrives=_arrivals(moves, state, order),
-        clauses=_clauses([rule], None, _refund_clauses(moves, state, order)),
-    )
+    return _with_money(request, state, order, moves, [rule])
 
 
 def _wanted(pairs: Iterable[tuple[str, int]], state: State, order: Order) -> Counter[str]:
@@ -577,9 +567,7 @@ def _wanted(pairs: Iterable[tuple[str, int]], state: State, order: Order) -> Cou
     wanted: Counter[str] = Counter()
     for variant_id, quantity in pairs:
         wanted[variant_id] += quantity
-    bought = Counter[str]()
-    for item in order.items:
-        bought[item.variant_id] += item.quantity
+    bought = pieces_of(order.items)
     kept = kept_units(order, state.done)
     for variant_id, quantity in wanted.items():
         if quantity > bought[variant_id]:
@@ -602,7 +590,7 @@ def _item_rule(
     if allowing and not any(order.status in rule.statuses for rule in allowing):
         # Nothing that the customer could tell would change it: no question is worth asking.
         raise NotAllowed("status", clause=allowing[-1].clause, order=order.id, status=order.status)
-    rule = _known(rule_for(rules, _case(state, order, item, reason, opened)))
+    rule = _known(rule_for(rules, _item_case(state, order, item, reason, opened)))
     if not rule.allowed:
         raise NotAllowed("excluded", clause=rule.clause, title=item.title)
     if order.status not in rule.statuses:
@@ -648,51 +636,35 @@ def _days_since_delivery(state: State, order: Order) -> int | None:
     return (state.now.astimezone(_zone(state)).date() - order.delivered_at.astimezone(_zone(state)).date()).days
 
 
-def _case(state: State, order: Order, item: OrderItem, reason: Reason | None, opened: bool | None) -> Case:
-    product = state.product(item.product_id)
+def _order_case(state: State, order: Order, reason: Reason | None, opened: bool | None = None) -> Case:
     return Case(
         day=_placed_on(state, order),
+        country=order.address.country,
+        reason=reason,
+        opened=opened,
+        days_since_delivery=_days_since_delivery(state, order),
+        exchanges_before=sum(quote.kind == "exchange" for quote in state.done),
+    )
+
+
+def _item_case(state: State, order: Order, item: OrderItem, reason: Reason | None, opened: bool | None) -> Case:
+    product = state.product(item.product_id)
+    return replace(
+        _order_case(state, order, reason, opened),
         product_id=item.product_id,
         category=(product.category.en or "") if product else "",
         attributes=frozenset(product.attributes) if product else frozenset(),
-        country=order.address.country,
-        reason=reason,
-        opened=opened,
-        days_since_delivery=_days_since_delivery(state, order),
-        exchanges_before=_exchanges(state),
     )
-
-
-def _order_case(state: State, order: Order, reason: Reason | None) -> Case:
-    return Case(
-        day=_placed_on(state, order),
-        country=order.address.country,
-        reason=reason,
-        days_since_delivery=_days_since_delivery(state, order),
-    )
-
-
-def _exchanges(state: State) -> int:
-    return sum(quote.kind == "exchange" for quote in state.done)
-
-
-def _postage(
-    rules: Sequence[PostageRule], state: State, order: Order, reason: Reason | None, opened: bool | None
-) -> tuple[tuple[Literal["shop", "deducted", "customer"], int] | None, str | None]:
-    case = Case(
-        day=_placed_on(state, order),
-        country=order.address.country,
-        reason=reason,
-        opened=opened,
-        days_since_delivery=_days_since_delivery(state, order),
-        exchanges_before=_exchanges(state),
-    )
-    rule = rule_for(rules, case)
-    return ((rule.paid_by, rule.amount_cents), rule.clause) if rule else (None, None)
 
 
 def _item(order: Order, variant_id: str) -> OrderItem:
     return next(item for item in order.items if item.variant_id == variant_id)
+
+
+def _item_line(item: OrderItem, quantity: int) -> Line:
+    """So many pieces of an item at the price they were bought for."""
+    cents = item.unit_price_cents * quantity
+    return Line(kind="item", title=item.title, options=item.options, quantity=quantity, amount_cents=cents)
 
 
 def _new_variant(product: Callable[[str], Product | None], item: OrderItem, variant_id: str) -> tuple[int, dict[str, str]]:
@@ -725,8 +697,8 @@ def _swapped(swaps: Sequence[Swap], state: State, order: Order) -> tuple[list[Li
         stock = next(variant.stock for variant in product.variants if variant.id == swap.new_variant_id)
         if stock is not None and stock < needed[swap.new_variant_id]:
             raise NotAllowed("sold_out", clause=None, title=item.title, options=", ".join(options.values()))
-        old = item.unit_price_cents * swap.quantity
-        lines.append(Line(kind="item", title=item.title, options=item.options, quantity=swap.quantity, amount_cents=old))
+        old = _item_line(item, swap.quantity)
+        lines.append(old)
         lines.append(
             Line(
                 kind="new_item",
@@ -736,7 +708,7 @@ def _swapped(swaps: Sequence[Swap], state: State, order: Order) -> tuple[list[Li
                 amount_cents=-price * swap.quantity,
             )
         )
-        difference += price * swap.quantity - old
+        difference += price * swap.quantity - old.amount_cents
     return lines, difference
 
 
@@ -752,16 +724,11 @@ def _check_balance(method: PaymentMethod, amount: int) -> None:
         raise NotAllowed("balance_short")
 
 
-def _refundable(state: State, order: Order) -> int:
-    """What is still paid for the order: more is never refunded."""
-    return max(0, sum(_still_paid(state, order).values()))
-
-
 def _within_paid(difference: int, state: State, order: Order) -> int:
     """The difference, but no more to be refunded than was paid. Raises NotAllowed where nobody knows what was."""
     if difference < 0 and order.total_cents and not order.payments:
         raise NotAllowed("payments_unknown", person=True)
-    return max(difference, -_refundable(state, order))
+    return max(difference, -max(0, sum(_still_paid(state, order).values())))
 
 
 def _settled(
@@ -820,28 +787,12 @@ def _paid_back(
     return tuple(moves)
 
 
-def _refund_rules(moves: Iterable[Payment], state: State, order: Order) -> list[tuple[Id, LocalText]]:
+def _refund_rules(moves: Iterable[Payment], state: State, order: Order) -> list[RefundRule]:
+    """The rule for each refund, where the policy has one."""
     kinds = {method.id: method.kind for method in state.customer.payment_methods}
-    found: list[tuple[Id, LocalText]] = []
-    for move in moves:
-        if move.kind == "refund":
-            case = Case(day=_placed_on(state, order), method=kinds.get(move.payment_method_id))
-            rule = rule_for(state.policy.refunds, case)
-            if rule:
-                found.append((rule.clause, rule.arrives))
-    return found
-
-
-def _arrivals(moves: Iterable[Payment], state: State, order: Order) -> tuple[LocalText, ...]:
-    return tuple(arrives for _, arrives in _refund_rules(moves, state, order))
-
-
-def _refund_clauses(moves: Iterable[Payment], state: State, order: Order) -> list[str]:
-    return [clause for clause, _ in _refund_rules(moves, state, order)]
-
-
-def _clauses(rules: Sequence[Rule], postage: str | None, refunds: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*(rule.clause for rule in rules), *([postage] if postage else []), *refunds]))
+    day = _placed_on(state, order)
+    refunds = (Case(day=day, method=kinds.get(move.payment_method_id)) for move in moves if move.kind == "refund")
+    return [rule for case in refunds if (rule := rule_for(state.policy.refunds, case))]
 
 
 def _check_caps(quote: Quote, state: State) -> None:

@@ -16,7 +16,7 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
@@ -27,11 +27,12 @@ from agent.events import Event, Heard, Promises, Said, Step, ToolStarted, Turn
 from agent.examples import ExampleBank
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
-from agent.promises import PromiseCheck, Sentences
-from agent.prompts import fill, static_prefix
+from agent.promises import PromiseCheck
+from agent.prompts import static_prefix
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
 from agent.turn_context import Meter, TurnContext
+from agent.writing import reply_messages, written_sentences
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
 from tools.kit.answers import is_yes
@@ -150,18 +151,17 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         if not open_facts:
             return self._send(request, AIMessage("\n\n".join(quoted)))
         check = self._check(turn, open_facts)
-        prompt = fill(
-            f"reply.{turn.language}.md",
-            said=mask_private(turn.said or turn.phrase("photo_sent")),
-            facts="\n".join(facts.as_text() for facts in open_facts),
+        messages = reply_messages(
+            request.system_message or SystemMessage(""),
+            mask_private(turn.said or turn.phrase("photo_sent")),
+            "\n".join(facts.as_text() for facts in open_facts),
+            turn.language,
         )
-        # No earlier turns here: what was true of the last product would be told of this one.
-        messages: list[AnyMessage] = [request.system_message or SystemMessage(""), HumanMessage(prompt)]
         told: list[str] = []
         for text in quoted:
             told.append(self._say(request, text + "\n\n"))
         try:
-            for sentence in self._sentences(request.model, messages, turn):
+            for sentence in written_sentences(request.model, messages, turn.meter.count):
                 told.append(self._say(request, check.pass_or_replace(sentence)))
         except ModelFailed as failure:
             # The facts are there: they are told as they are, and the answer says so.
@@ -171,16 +171,6 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         turn.meter.promises = Promises(checked=check.checked, replaced=len(check.replaced))
         turn.meter.why += [f"replaced: {each.sentence!r} because {each.why}" for each in check.replaced]
         return AIMessage("".join(told).strip())
-
-    def _sentences(self, model: BaseChatModel, messages: list[AnyMessage], turn: TurnContext) -> Iterator[str]:
-        """The model's reply, sentence by sentence; a last sentence that was cut off by a limit is dropped."""
-        sentences, whole = Sentences(), AIMessageChunk(content="")
-        for chunk in model.stream(messages):
-            whole += chunk
-            yield from sentences.feed(chunk.text)
-        turn.meter.count(whole)
-        if whole.response_metadata.get("finish_reason") != "length" and (rest := sentences.end()):
-            yield rest
 
     def _check(self, turn: TurnContext, found: Sequence[Facts]) -> PromiseCheck:
         facts = [fact for each in found for fact in each.facts]

@@ -85,7 +85,7 @@ class PromiseCheck:
         why = self.objection(sentence)
         if why is None:
             named = self._products_in(sentence)
-            self._told |= {fact for fact in self._facts if _product_of(fact) in named or _tells(sentence, fact)}
+            self._told |= {fact for fact in self._facts if _product_of(fact) in named or tells(sentence, fact)}
             return sentence
         self.replaced.append(Unsupported(sentence.strip(), why))
         chosen = self._instead(sentence)
@@ -282,13 +282,13 @@ def _stock(lowered: str, everything: str) -> str | None:
     return None
 
 
-def _tells(sentence: str, fact: Fact) -> bool:
-    """Whether the sentence already tells the fact: it holds the fact's numbers, or half of its words."""
+def tells(text: str, fact: Fact) -> bool:
+    """Whether the text already tells the fact: it holds the fact's numbers, or half of its words."""
     numbers = _numbers_in(fact.text)
     if numbers:
-        return 2 * len(numbers & _numbers_in(sentence)) >= len(numbers)
+        return 2 * len(numbers & _numbers_in(text)) >= len(numbers)
     words = _content_words(fact.text)
-    return bool(words) and 2 * len(words & _content_words(sentence)) >= len(words)
+    return bool(words) and 2 * len(words & _content_words(text)) >= len(words)
 
 
 def _content_words(text: str) -> set[str]:

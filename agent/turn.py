@@ -32,13 +32,13 @@ from agent.prompts import static_prefix
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
 from agent.turn_context import Meter, TurnContext
-from agent.writing import reply_messages, written_sentences
+from agent.writing import Question, made_reply
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
 from tools.kit.answers import is_yes
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
-from tools.kit.facts import Fact, Facts, Handoff
+from tools.kit.facts import Facts, Handoff
 from tools.kit.phrases import phrase
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
@@ -46,10 +46,6 @@ from tools.shop.types import Language
 
 if TYPE_CHECKING:
     from tools.transcribe_speech import Transcriber
-
-TOLD_PLAINLY = 8
-"""Facts told as they are where the chat model wrote nothing that may be sent."""
-
 
 @dataclass(frozen=True)
 class Message:
@@ -150,43 +146,36 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         open_facts = [facts for facts in found if facts.reply is None]
         if not open_facts:
             return self._send(request, AIMessage("\n\n".join(quoted)))
-        check = self._check(turn, open_facts)
-        messages = reply_messages(
-            request.system_message or SystemMessage(""),
-            mask_private(turn.said or turn.phrase("photo_sent")),
-            "\n".join(facts.as_text() for facts in open_facts),
-            turn.language,
+        question = self._question(turn, open_facts, is_whole=not quoted)
+        check = PromiseCheck(
+            question.facts,
+            said=turn.said,
+            titles=question.titles,
+            catalogue_titles=self._words.titles,
+            vocabulary=self._words.vocabulary,
+            names=self._words.names,
         )
-        told: list[str] = []
-        for text in quoted:
-            told.append(self._say(request, text + "\n\n"))
-        try:
-            for sentence in written_sentences(request.model, messages, turn.meter.count):
-                told.append(self._say(request, check.pass_or_replace(sentence)))
-        except ModelFailed as failure:
-            # The facts are there: they are told as they are, and the answer says so.
-            turn.meter.why.append(f"the chat model failed while writing: {failure}")
-        if not check.has_told:
-            told.append(self._say(request, "\n" * bool(told) + _plainly(turn, check.tellable)))
+        told = [self._say(request, text + "\n\n") for text in quoted]
+        prefix = request.system_message or SystemMessage("")
+        for text in made_reply(request.model, prefix, question, check, count=turn.meter.count, note=turn.meter.why.append):
+            told.append(self._say(request, text))
         turn.meter.promises = Promises(checked=check.checked, replaced=len(check.replaced))
         turn.meter.why += [f"replaced: {each.sentence!r} because {each.why}" for each in check.replaced]
         return AIMessage("".join(told).strip())
 
-    def _check(self, turn: TurnContext, found: Sequence[Facts]) -> PromiseCheck:
-        facts = [fact for each in found for fact in each.facts]
-        titles = {
-            product_id: product.title.all()
-            for each in found
-            for product_id in each.product_ids
-            if (product := turn.shop.product(product_id))
-        }
-        return PromiseCheck(
-            facts,
-            said=turn.said,
-            titles=titles,
-            catalogue_titles=self._words.titles,
-            vocabulary=self._words.vocabulary,
-            names=self._words.names,
+    def _question(self, turn: TurnContext, found: Sequence[Facts], *, is_whole: bool) -> Question:
+        ids = dict.fromkeys(product_id for each in found for product_id in each.product_ids)
+        products = [product for product_id in ids if (product := turn.shop.product(product_id))]
+        steps = [each.next_step for each in found if each.next_step]
+        return Question(
+            said=mask_private(turn.said or turn.phrase("photo_sent")),
+            language=turn.language,
+            facts=tuple(fact for each in found for fact in each.facts),
+            titles={product.id: product.title.all() for product in products},
+            next_step=turn.phrase("list_question")
+            if sum(product.in_stock for product in products) > 1
+            else next(iter(steps), None),
+            is_whole=is_whole,
         )
 
     def _say(self, request: ModelRequest[TurnContext], text: str) -> str:
@@ -200,10 +189,6 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
     def _send(self, request: ModelRequest[TurnContext], message: AIMessage) -> AIMessage:
         self._say(request, message.text)
         return message
-
-
-def _plainly(turn: TurnContext, facts: Sequence[Fact]) -> str:
-    return "\n".join([turn.phrase("facts_only"), *(fact.text for fact in facts[:TOLD_PLAINLY])])
 
 
 class Agent:

@@ -22,14 +22,14 @@ from typing import Any, Literal
 
 import yaml
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import SystemMessage
+from langchain_core.messages import AIMessageChunk, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.intake import mask_private
 from agent.promises import PromiseCheck, Sentences
-from agent.writing import reply_messages, written_sentences
+from agent.writing import Question, made_reply
 from tools.kit.errors import OperatorError
-from tools.kit.facts import Fact, Facts
+from tools.kit.facts import Fact
 from tools.kit.phrases import PROMPTS
 from tools.shop.types import LANGUAGES, Language
 
@@ -224,24 +224,29 @@ def _is_step(sentence: str, language: Language) -> bool:
 
 
 def measure_replies(model: BaseChatModel, prefix: str, cases: Sequence[Case], words: ShopWords) -> Iterator[Outcome]:
-    """Let the chat model write every reply, and score it before and after the promise check; `prefix` is the agent's own."""
+    """Let the agent make every reply, and score what the model wrote and what is sent; `prefix` is the agent's own."""
     for case in cases:
-        messages = reply_messages(
-            SystemMessage(prefix), mask_private(case.said), Facts(facts=case.facts).as_text(), case.language
-        )
+        whole: list[AIMessageChunk] = []
+        why: list[str] = []
         check = check_of(case, words)
-        written: list[str] = []
-        sent: list[str] = []
+        question = Question(
+            said=mask_private(case.said),
+            language=case.language,
+            facts=case.facts,
+            titles=titles_of(case.facts),
+            next_step=case.next_step,
+        )
         began = time.perf_counter()
-        for sentence in written_sentences(model, messages, lambda _: None):
-            written.append(sentence)
-            sent.append(check.pass_or_replace(sentence))
+        pieces = made_reply(model, SystemMessage(prefix), question, check, count=whole.append, note=why.append)
+        sent = "".join(pieces).strip()
         seconds = time.perf_counter() - began
+        why += [f"{each.sentence!r}: {each.why}" for each in check.replaced]
         yield Outcome(
             case=case,
-            written=score_reply(case, "".join(written).strip(), words),
-            sent=score_reply(case, "".join(sent).strip(), words),
-            why=tuple(f"{each.sentence!r}: {each.why}" for each in check.replaced),
+            # Where code answers alone, the model writes nothing that could be scored.
+            written=score_reply(case, whole[0].text.strip() if whole else sent, words),
+            sent=score_reply(case, sent, words),
+            why=tuple(why),
             seconds=seconds,
         )
 

@@ -55,7 +55,8 @@ class Facts(BaseModel):
     `product_ids` are the products shown, in the order in which the customer sees them ("the second one").
     `reply` is a complete answer where the wording itself is the fact (a quoted clause, a hand-over): the chat model is
     not asked to write it again. `quote` waits for the customer's yes; `asks` is a question back. `outcome` "nothing_found" tells
-    that the tool worked and there is nothing.
+    that the tool worked and there is nothing. `next_step` is the question that these facts leave to the customer ("Which colour
+    would you like?"); None where nothing is left to choose.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +64,7 @@ class Facts(BaseModel):
     facts: tuple[Fact, ...]
     product_ids: tuple[str, ...] = ()
     reply: str | None = None
+    next_step: str | None = None
     handoff: Handoff | None = None
     quote: Quote | None = None
     asks: Asked | None = None

@@ -77,7 +77,7 @@ def product_details(context: ToolContext, product: Product, asked: str) -> Facts
     general = [product_fact(context, product), *_further_facts(context, product)]
     options = asked_options(product, asked, context.shop)
     if not options:
-        return Facts(facts=tuple(general), product_ids=(product.id,))
+        return Facts(facts=tuple(general), product_ids=(product.id,), next_step=_which_options(context, product))
     named = matching_variants(product, asked, context.shop)
     buyable = tuple(variant for variant in named if variant.in_stock)
     wanted = _listed(context, [value for values in options.values() for value in sorted(values)])
@@ -92,6 +92,18 @@ def product_details(context: ToolContext, product: Product, asked: str) -> Facts
     separator = "" if context.language == "zh" else " "
     facts = [Fact(text=text, source=source) for text in answer]
     return Facts(facts=tuple(dict.fromkeys([*facts, *general])), product_ids=(product.id,), reply=separator.join(answer))
+
+
+def _which_options(context: ToolContext, product: Product) -> str | None:
+    """The question which colour, size or other option it shall be; None where there is at most one that can be bought."""
+    buyable = tuple(variant for variant in product.variants if variant.in_stock)
+    names = dict.fromkeys(name for variant in buyable for name in variant.options)
+    open_names = [context.shop.info.word(name, context.language) for name in names if len(_values(buyable, name)) > 1]
+    if not open_names:
+        return None
+    *most, last = [name.lower() for name in open_names]
+    comma, joint = ("、", "和") if context.language == "zh" else (", ", " and ")
+    return context.phrase("next_options", options=f"{comma.join(most)}{joint}{last}" if most else last)
 
 
 def _further_facts(context: ToolContext, product: Product) -> list[Fact]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tools.transcribe_speech import Transcriber
 
 DEMO = "demo"
+SHIPPED_ADAPTERS = Path(__file__).resolve().parent / "adapters"
 DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
 
 
@@ -250,6 +251,8 @@ def _chat_model(settings: Settings, prefix: str) -> BaseChatModel:
     if not file.is_file():
         raise WeightsUnavailable(f"no model file at '{file}'; run \"storehand weights\" to see what is there.")
 
+    adapter = _adapter(chosen.adapter)
+
     def load() -> Engine:
         engine = load_engine(
             file,
@@ -257,8 +260,23 @@ def _chat_model(settings: Settings, prefix: str) -> BaseChatModel:
             conversations=chosen.conversations,
             threads=chosen.threads,
             cache_dir=settings.cache_dir / "prefixes",
+            adapter=adapter,
         )
         engine.warm(prefix)
         return engine
 
     return LocalGGUF(engine=load, timeout_s=chosen.timeout_s)
+
+
+def _adapter(name: str) -> Path | None:
+    """The adapter's file: a shipped one by its name, else the path. Raises WeightsUnavailable where there is none."""
+    if not name:
+        return None
+    shipped = SHIPPED_ADAPTERS / f"{name}.gguf"
+    file = shipped if shipped.is_file() else Path(name)
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in SHIPPED_ADAPTERS.glob("*.gguf"))) or "none"
+        raise WeightsUnavailable(
+            f"no adapter '{name}' (model.adapter): neither a file nor shipped ({known}); make one with \"storehand train chat\"."
+        )
+    return file

@@ -22,6 +22,9 @@ class ModelSettings(_Section):
     kind: Literal["local_gguf", "openai_compatible"] = "local_gguf"
     name: str = "qwen2.5-coder-1.5b"
     """local_gguf: a name of `storehand weights`, or the path of a .gguf file. openai_compatible: the server's model name."""
+    adapter: str = ""
+    """local_gguf: a LoRA for this model: the path of a .gguf file that `storehand train chat` wrote, or the name of one in
+    agent/adapters/. Empty: none."""
     base_url: str = ""
     """openai_compatible: like http://localhost:8000/v1."""
     api_key: SecretStr = SecretStr("")

@@ -247,14 +247,18 @@ def load_engine(
     conversations: int = 4,
     threads: int | None = None,
     cache_dir: Path | None = None,
+    adapter: Path | None = None,
 ) -> Engine:
     """Load the GGUF model at `path`; takes seconds, and memory for weights and `conversations` × context.
 
     `threads` is all cores if None. `cache_dir` keeps evaluated prefixes between processes; prefixes/ in the user's cache if
-    None. Raises WeightsUnavailable where there is no such file and ModelFailed where llama.cpp cannot load it.
+    None. `adapter` is a LoRA made for this model, as `storehand train chat` writes it. Raises WeightsUnavailable where there
+    is no such file and ModelFailed where llama.cpp cannot load it.
     """
     if not path.is_file():
         raise WeightsUnavailable(f"no model file at '{path}'; run \"storehand weights\" to see what is there.")
+    if adapter is not None and not adapter.is_file():
+        raise WeightsUnavailable(f"no adapter at '{adapter}'; name a .gguf file of \"storehand train chat\" in model.adapter.")
     markup = control_token_pattern(path)
     key = secrets.token_urlsafe(32)
     folder = (cache_dir or platformdirs.user_cache_path("storehand") / "prefixes").resolve()
@@ -266,6 +270,8 @@ def load_engine(
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     if threads is not None:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.slot_save_path = f"{folder}{os.sep}"
     # The slots hold every conversation; a second cache in main memory would only grow (8 GiB by default).
     params.cache_ram_mib, params.cache_idle_slots = 0, False
@@ -276,13 +282,20 @@ def load_engine(
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
+        with_adapter = f" with the adapter '{adapter}', which must be made for this model" if adapter else ""
         raise ModelFailed(
-            f"llama.cpp could not load '{path}' ({error}); check the file with \"storehand weights\" and the free memory."
+            f"llama.cpp could not load '{path}'{with_adapter} ({error}); check the file with \"storehand weights\" and the free memory."
         ) from error
-    facts = path.stat()
-    model_id = f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns} {params.n_ctx} {conversations} {xllamacpp.__version__}"
-    states = PrefixStates(folder, model_id=model_id, address=server.listening_address, key=key)
+    # What a prefix evaluates to depends on each of these.
+    files = [path, *([adapter] if adapter else [])]
+    kept_for = [*map(_identity, files), str(params.n_ctx), str(conversations), xllamacpp.__version__]
+    states = PrefixStates(folder, model_id=" ".join(kept_for), address=server.listening_address, key=key)
     return Engine(server, states, name=path.stem, markup=markup, conversations=conversations)
+
+
+def _identity(path: Path) -> str:
+    facts = path.stat()
+    return f"{path.resolve()} {facts.st_size} {facts.st_mtime_ns}"
 
 
 def _digest(path: Path) -> str:

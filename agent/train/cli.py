@@ -1,0 +1,269 @@
+"""`storehand train …`: fine-tuning on this machine."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agent.settings import Settings, load_settings
+from tools.kit.errors import OperatorError
+
+# Every storehand command loads this file, so what is heavy is imported where it is used.
+if TYPE_CHECKING:
+    from agent.train.lessons import Case, Lesson
+    from agent.train.lora import Progress as RunProgress
+    from agent.train.lora import Student
+
+app = typer.Typer(name="train", help="Fine-tune models on this machine.", no_args_is_help=True)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+EXTRA = ("peft", "gguf", "accelerate")
+"""What the extra `train` installs."""
+CASES = Path(__file__).resolve().parents[2] / "eval" / "cases"
+DEFAULT_BASE = "qwen2.5-coder-0.5b"
+BEFORE_FULL, BEFORE, AFTER = "base, the agent's long prompt", "base, short prompt", "base + adapter, short prompt"
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `train` a group of commands while it has only one."""
+
+
+@app.command()
+def chat(
+    base: Annotated[
+        str, typer.Option(help="A name of `storehand weights`, a .gguf file, or a model of the hub.")
+    ] = DEFAULT_BASE,
+    rank: Annotated[int, typer.Option(min=1, max=256, help="Width of what is added to each weight.")] = 16,
+    layers: Annotated[int | None, typer.Option(min=1, help="How many of the last layers learn; a third if not given.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each lesson is seen at most.")] = 3,
+    limit: Annotated[
+        int | None, typer.Option(min=2, help="Lessons, balanced over tools and languages; all if not given.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the adapter; in the data folder if not given.")
+    ] = None,
+    cases: Annotated[
+        list[Path] | None,
+        typer.Option("--cases", help="Labelled sentences to try before and after.", exists=True, dir_okay=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint in --out.")] = True,
+) -> None:
+    """Teach a chat model to choose tools from a short prompt and to write from facts, as a LoRA adapter (GGUF).
+
+    Prints right choices, loss and speed before and after, and keeps them beside the adapter with a model card.
+    """
+    require_extra()
+    settings = load_settings()
+    source, name, licence = _base(settings, base)
+    folder = folder or settings.data_dir / "adapters" / name
+
+    from agent.train import lora
+    from agent.train.gguf_adapter import ARCHITECTURES, write_gguf_adapter
+    from agent.train.lessons import choose, hold_out, load_decisions, load_replies, read_cases
+
+    tried = read_cases(sorted(CASES.glob("choices_dev.*.jsonl")) if cases is None else cases)
+    lessons = choose([*load_decisions(), *load_replies()], limit, seed=0)
+    learnt, held_out = hold_out(lessons, seed=0)
+    if not learnt or not held_out:
+        raise OperatorError(
+            f"{len(lessons)} lessons are too few to train on; see prompts/examples and prompts/replies.*.jsonl."
+        )
+    checkpoint = folder / "checkpoint.pt"
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    err.print(f"{len(learnt)} lessons, {len(held_out)} held out; base {escape(name)}; into '{escape(str(folder))}'.")
+    err.print("Loading the base …")
+    tokenizer = lora.load_tokenizer(source)
+    weights = lora.load_weights(source)
+    if weights.config.model_type not in ARCHITECTURES:
+        raise OperatorError(
+            f"'{weights.config.model_type}' cannot be trained for llama.cpp; take one of {', '.join(ARCHITECTURES)}."
+        )
+    depth = len(weights.model.layers)
+    plan = lora.Plan(rank=rank, layers=layers or max(1, depth // 3), epochs=epochs)
+    student = lora.Student(weights, plan)
+    to_learn, to_judge = lora.tokenize(learnt, tokenizer), lora.tokenize(held_out, tokenizer)
+    key = lora.fingerprint(plan, name, to_learn, to_judge)
+    run = _train(student, to_learn, to_judge, checkpoint, key)
+
+    adapter = folder / f"{name}-chat.gguf"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_gguf_adapter(
+        adapter, student.learnt, architecture=student.architecture, layers=depth, alpha=plan.alpha, name=adapter.stem
+    )
+    student.model.peft_config["default"].base_model_name_or_path = name
+    student.model.save_pretrained(str(folder / "peft"))
+    facts = {
+        "name": adapter.stem,
+        "base": name,
+        "licence": licence,
+        "adapter": str(adapter),
+        "rank": rank,
+        "alpha": f"{plan.alpha:g}",
+        "layers": plan.layers,
+        "depth": depth,
+        "parameters": f"{sum(weight.numel() for weight in student.learnt.values()):,}",
+        **_counted(learnt, held_out),
+        "steps": run.step,
+        "best_step": run.best_step,
+        "batch": lora.BATCH,
+        "learning_rate": plan.learning_rate,
+        "seed": plan.seed,
+        "minutes": f"{run.seconds / 60:.1f}",
+        "tokens_s": f"{run.tokens / max(run.seconds, 1e-9):.0f}",
+        "steps_s": f"{run.step / max(run.seconds, 1e-9):.3f}",
+        "device": str(student.device),
+        "command": shlex.join(["storehand", *sys.argv[1:]]) if sys.argv[1:2] == ["train"] else "storehand train chat",
+    }
+    # The measurement loads the base once more, for llama.cpp.
+    del student, weights
+    result = _compared(source, adapter, tried) if isinstance(source, Path) and tried else {}
+    measured = {**facts, "looks": run.looks, "decisions": result, "cases": len(tried)}
+    (folder / "measured.json").write_text(json.dumps(measured, ensure_ascii=False, indent=1), encoding="utf-8")
+    rows = _rows(result, run)
+    card = Template(Path(__file__).with_name("card.md").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(card.substitute(facts, figures=_markdown(rows)), encoding="utf-8")
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*row)
+    out.print(table)
+    out.print(f"Adapter: {escape(str(adapter))}", soft_wrap=True)
+
+
+def require_extra() -> None:
+    """Raise OperatorError unless the packages of the extra `train` are installed."""
+    missing = [package for package in EXTRA if find_spec(package) is None]
+    if missing:
+        raise OperatorError(f"fine-tuning needs {', '.join(missing)}; run: pip install 'storehand[train]'")
+
+
+def _base(settings: Settings, base: str) -> tuple[Path | str, str, str]:
+    """Where the base is (a file, or a name of the hub), a name for files, and its licence."""
+    from agent.weights.store import WeightStore
+
+    store = WeightStore(settings.cache_dir / "weights", settings.weight_sources)
+    if base in store.models:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=err) as progress:
+            file = next(store.ensure(base, progress).glob("*.gguf"), None)
+        if file is None:
+            raise OperatorError(f"'{base}' is no chat model; take one of `storehand weights` that is a .gguf file.")
+        return file, base, store.models[base].licence
+    if base.endswith(".gguf"):
+        if not Path(base).is_file():
+            raise OperatorError(f"no model file at '{base}'; run \"storehand weights\" to see what is there.")
+        return Path(base).resolve(), Path(base).stem, "see the base"
+    return base, base.rsplit("/", 1)[-1].lower(), "see the base"
+
+
+def _train(student: "Student", learnt: Sequence[Any], held_out: Sequence[Any], checkpoint: Path, key: str) -> "RunProgress":
+    """Train with a bar on a terminal, and a line for each look at the lessons held out everywhere."""
+    from agent.train import lora
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        reading = progress.add_task("Reading", total=sum(len(each.read) for each in (*learnt, *held_out)), told="tokens")
+        steps = progress.add_task("Learning", total=None, told="", start=False)
+        told = 0
+
+        def shown(run: "RunProgress", total: int, loss: float) -> None:
+            nonlocal told
+            progress.start_task(steps)
+            speed = run.tokens / max(run.seconds, 1e-9)
+            left = run.seconds / run.step * (total - run.step)
+            progress.update(steps, completed=run.step, total=total, told=f"loss {loss:.3f}, {speed:.0f} tokens/s")
+            if len(run.looks) > told or run.step == 1:
+                told = len(run.looks)
+                held = ", ".join(f"{name} {value:.3f}" for name, value in run.looks[-1].items() if name != "step")
+                err.print(
+                    f"step {run.step} of {total}: loss {loss:.3f}; held out at step {run.looks[-1]['step']}: {held}; "
+                    f"{speed:.0f} tokens/s; {left / 60:.0f} min left"
+                )
+
+        return lora.train(
+            student,
+            learnt,
+            held_out,
+            checkpoint,
+            key=key,
+            read=lambda tokens: progress.advance(reading, tokens),
+            shown=shown,
+        )
+
+
+def _compared(source: Path, adapter: Path, cases: "Sequence[Case]") -> dict[str, Any]:
+    """The decisions of llama.cpp on the cases: the base with the agent's prompt and with the short one, and the adapter."""
+    from agent.models.llama_engine import load_engine
+    from agent.train.measure import full_prompt, measure_decisions, short_prompt
+
+    result: dict[str, Any] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        for file, prompts in (
+            (None, {BEFORE_FULL: full_prompt(), BEFORE: short_prompt}),
+            (adapter, {AFTER: short_prompt}),
+        ):
+            engine = load_engine(source, adapter=file, conversations=1)
+            for name, prompt in prompts.items():
+                task = progress.add_task(name, total=len(cases))
+                result[name] = measure_decisions(engine, cases, prompt, lambda task=task: progress.advance(task))  # type: ignore[misc]
+                err.print(f"{name}: {result[name]['right']:.1%} right, {result[name]['seconds_median']:.2f} s a decision")
+            del engine
+    return result
+
+
+def _counted(learnt: "Sequence[Lesson]", held_out: "Sequence[Lesson]") -> dict[str, int]:
+    return {
+        "decisions": sum(lesson.kind == "decision" for lesson in learnt),
+        "replies": sum(lesson.kind == "reply" for lesson in learnt),
+        "held_out": len(held_out),
+    }
+
+
+def _rows(result: dict[str, Any], run: "RunProgress") -> list[list[str]]:
+    """The table, its head first; empty where something was not measured."""
+    before = run.looks[0]
+    after = next(look for look in run.looks if look["step"] == run.best_step)
+    languages = sorted({language for each in result.values() for language in each["by_language"]})
+    rows = [
+        ["", *(f"right, {language}" for language in languages), "right", "s a decision", "loss, decisions", "loss, replies"]
+    ]
+    for name in (BEFORE_FULL, BEFORE, AFTER):
+        measured = result.get(name)
+        look = {BEFORE: before, AFTER: after}.get(name, {})
+        if measured is None and name == BEFORE_FULL:
+            continue
+        shares = [f"{measured['by_language'][language]:.1%}" for language in languages] if measured else []
+        rows.append(
+            [
+                name,
+                *shares,
+                f"{measured['right']:.1%}" if measured else "",
+                f"{measured['seconds_median']:.2f}" if measured else "",
+                *(f"{look[kind]:.3f}" if kind in look else "" for kind in ("decision", "reply")),
+            ]
+        )
+    return rows
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    head, *body = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body))

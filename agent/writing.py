@@ -116,28 +116,36 @@ def made_reply(
         return
     closing = phrase("not_known_next", question.language) if unknown else question.next_step
     left = MOST_SENTENCES - bool(closing) - bool(unknown)
+    asked = ""
     try:
         for sentence in written_sentences(model, reply_messages(prefix, question), count):
             is_listed = bool(_LIST_LINE.match(sentence.lstrip("\n")))
-            if sentence.strip() and not is_listed and (left <= 0 or (closing and _is_question(sentence))):
+            if not sentence.strip() or (left <= 0 and not is_listed and not _is_question(sentence)):
                 continue
-            sent = check.pass_or_replace(sentence)
+            sent, asked = check.pass_or_replace(sentence), ""
+            if _is_question(sent):
+                # Only a question that ends the reply is asked, and one is enough.
+                asked = sent.strip()
+                continue
             if sent.strip() and not is_listed:
+                if left == 1 and any(_left_out(told_of, question, check, noted.text + sent)):
+                    # The last sentence is kept for what was asked.
+                    left = 0
+                    continue
                 left -= 1
             if sent:
                 yield noted.tell(sent)
     except ModelFailed as failure:
         note(f"the chat model failed while writing: {failure}")
-    if not check.has_told:
-        yield noted.tell("\n" * bool(noted.text.strip()) + _plainly(check.tellable, question.language))
-    else:
-        for text in _left_out(told_of, question, check, noted.text):
-            note(f"told by code: {text!r}")
-            yield noted.tell(_joined(noted.text, text, question.language))
+    for text in _left_out(told_of, question, check, noted.text):
+        note(f"told by code: {text!r}")
+        yield noted.tell(_joined(noted.text, text, question.language))
+    if not check.has_told and not told_of:
+        yield noted.tell("\n" * bool(noted.text.strip()) + _plainly(check.tellable, question.language) + "\n")
     if unknown:
         yield noted.tell(_joined(noted.text, _do_not_know(unknown, question.language), question.language))
-    if closing and not _is_question(noted.text):
-        yield noted.tell(_joined(noted.text, closing, question.language))
+    if last := closing if unknown else asked or closing:
+        yield noted.tell(_joined(noted.text, last, question.language))
 
 
 def _is_question(sentence: str) -> bool:
@@ -190,4 +198,4 @@ def _named(fact: Fact, question: Question) -> str:
 
 
 def _plainly(facts: Sequence[Fact], language: Language) -> str:
-    return "\n".join([phrase("facts_only", language), *(fact.text for fact in facts[:TOLD_PLAINLY])])
+    return "\n".join([phrase("facts_only", language), *(f"- {fact.text}" for fact in facts[:TOLD_PLAINLY])])

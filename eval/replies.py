@@ -30,7 +30,7 @@ from agent.promises import PromiseCheck, Sentences
 from agent.writing import Question, made_reply
 from tools.kit.errors import OperatorError
 from tools.kit.facts import Fact
-from tools.kit.phrases import PROMPTS
+from tools.kit.phrases import PROMPTS, phrase
 from tools.shop.types import LANGUAGES, Language
 
 Criterion = Literal["faithful", "complete", "language", "short", "next_step"]
@@ -166,7 +166,9 @@ def score_reply(case: Case, reply: str, words: ShopWords) -> Text:
     return Text(
         text=reply,
         right={
-            "faithful": not any(check.objection(sentence) for sentence in sentences)
+            "faithful": not any(
+                check.objection(sentence) for sentence in sentences if not _code_admits(sentence, case.language)
+            )
             and not any(_holds(lowered, words) for words in case.must_not),
             "complete": all(any(_holds(lowered, words) for words in group) for group in case.must)
             and (not case.unknown or admits(reply, case.language)),
@@ -187,6 +189,12 @@ def admits(reply: str, language: Language) -> bool:
     """Whether the reply says that something is not known."""
     lowered = reply.lower().replace("’", "'")
     return any(re.search(pattern, lowered) for pattern in _claims()["unknown"][language])
+
+
+def _code_admits(sentence: str, language: Language) -> bool:
+    """Whether it is the agent's own sentence on what is not known: it names what was asked and claims nothing of it."""
+    before, _, after = phrase("not_known", language, what="\0").partition("\0")
+    return sentence.startswith(before) and sentence.endswith(after)
 
 
 def _holds(lowered: str, words: str) -> bool:

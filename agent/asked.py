@@ -25,10 +25,13 @@ class Topic:
     names: dict[Language, str]
     asked: dict[Language, re.Pattern[str]]
     told: dict[Language, re.Pattern[str]]
+    in_first_line: bool
+    """Whether it is told where a product's title, price and options are."""
 
     def facts_among(self, facts: Sequence[Fact], language: Language) -> list[Fact]:
-        """The facts that speak of the topic; a product's title is no statement about it."""
-        return [fact for fact in facts if self.told[language].search(_without_title(fact))]
+        """The facts that speak of the topic, a product's first line only if no other does or it is meant; a title says nothing."""
+        found = [fact for fact in facts if self.told[language].search(_without_title(fact))]
+        return [fact for fact in found if (_without_title(fact) != fact.text) == self.in_first_line] or found
 
 
 @cache
@@ -42,6 +45,7 @@ def _topics() -> tuple[Topic, ...]:
                 names={language: topic["name"][language] for language in LANGUAGES},
                 asked={language: re.compile("|".join(topic[language]["asked"]), re.I) for language in LANGUAGES},
                 told={language: re.compile("|".join(topic[language]["told"]), re.I) for language in LANGUAGES},
+                in_first_line=topic.get("first_line", False),
             )
             for name, topic in loaded.items()
         )

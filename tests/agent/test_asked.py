@@ -40,3 +40,14 @@ def test_a_fact_tells_of_a_topic_by_what_it_says_and_not_by_a_products_name() ->
     title = Fact(text="Easy-Wash Rug: $80.00, in stock.", source="product:rug")
     care = Fact(text="Care: machine wash at 30 °C", source="product:rug")
     assert washing.facts_among([title, care], "en") == [care]
+
+
+def test_the_price_is_in_a_products_first_line_and_the_material_before_all_in_its_own() -> None:
+    title = Fact(text="Gooseneck Kettle: £54.00, in stock (Colour: brushed steel).", source="product:kettle")
+    material = Fact(text="Material: stainless steel", source="product:kettle")
+    text = Fact(text="A kettle at a fair price.", source="product:kettle")
+    [price] = topics_asked("what's the price?", "en")
+    [made_of] = topics_asked("what is it made of?", "en")
+    assert price.facts_among([title, material, text], "en") == [title]
+    assert made_of.facts_among([title, material, text], "en") == [material]
+    assert made_of.facts_among([title], "en") == [title]

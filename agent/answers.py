@@ -1,12 +1,13 @@
 """Whether a message answers what a tool asked back, and who it proves its writer to be. No chat model has a say in either."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.examples import REPLY
 from agent.intake import mask_private
-from agent.session import Past
+from agent.session import Choice, Past
 from tools.kit.answers import (
     EMAIL,
     calls_it_off,
@@ -28,13 +29,16 @@ from tools.kit.answers import (
     wants_person,
 )
 from tools.kit.facts import Asked
+from tools.kit.phrases import phrase
 from tools.kit.reading import calls_an_order, mentions, shown_position
 from tools.shop.shop import Shop
-from tools.shop.types import Address, Customer, Order
+from tools.shop.types import Address, Customer, Language, Order
 
 _QUESTION = re.compile(
     r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
 )
+CLEAR = 0.5
+"""Share of the evidence from which an answer in the customer's own words picks one of what was offered."""
 _STEP = re.compile(r"\b(?:bigger|larger|smaller|size up|size down)\b|[大小][一点]", re.I)
 
 
@@ -90,6 +94,40 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
                 return None
             amends = names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
             return kept if amends or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
+
+
+def choice_made(
+    choice: Choice | None, said: str, language: Language, shares: Callable[[str], dict[str, float]]
+) -> tuple[str, str] | None:
+    """The tool that an answer to "this or that?" picks, and the wish in words for it; None if the message is about something else.
+
+    `shares` tells what a message asks for, the likeliest tool first.
+    """
+    if choice is None or not said:
+        return None
+    bare = _bare(said)
+    for number, tool in enumerate(choice.tools, start=1):
+        if bare in (_bare(wish_label(tool, language)), str(number)):
+            return tool, choice.wish
+    if position := shown_position(said, len(choice.tools)):
+        return choice.tools[position - 1], choice.wish
+    if choice.tools[1] == REPLY and is_yes(said):
+        return choice.tools[0], choice.wish
+    named = wants(said, choice.tools)
+    likeliest, share = next(iter(shares(said).items()))
+    if len(named) == 1:
+        return next(iter(named)), f"{choice.wish} {said}"
+    return (likeliest, f"{choice.wish} {said}") if likeliest in choice.tools and share >= CLEAR and likeliest != REPLY else None
+
+
+def wish_label(tool: str, language: Language) -> str:
+    """What a customer may want from `tool`, as a quick reply says it: "Cancel an order"."""
+    label = phrase(f"wish_{tool}", language)
+    return label[:1].upper() + label[1:]
+
+
+def _bare(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def _names_item(said: str, orders: Sequence[Order], shop: Shop) -> bool:

@@ -1,15 +1,16 @@
-"""The next step of a turn: by code where code knows it, else by the nearest labelled examples, else by the chat model."""
+"""The next step of a turn: by code where code knows it, else by the chooser; where it is unsure, the customer or the model is asked."""
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall
 from langchain_core.tools import BaseTool
 
-from agent.examples import ExampleBank, Near
+from agent.chooser.evidence import Evidence
+from agent.examples import REPLY, most_alike
 from agent.intake import mask_private
 from agent.prompts import fill
 from agent.settings import TurnSettings
@@ -31,6 +32,9 @@ from tools.recommend_products import recommend_products
 from tools.search_products import search_products
 from tools.track_order import track_order
 
+if TYPE_CHECKING:
+    from agent.chooser.chooser import Chooser
+
 TOOLS: tuple[BaseTool, ...] = (
     search_products,
     identify_product,
@@ -49,8 +53,6 @@ TOOLS: tuple[BaseTool, ...] = (
 CODE_TOOLS: tuple[BaseTool, ...] = (commit_quote,)
 """What only code calls."""
 QUOTES = frozenset(tool.name for tool in TOOLS if tool.name.startswith("quote_"))
-REPLY = "reply"
-"""What the examples and the chat model call "no tool"."""
 SURE_OF_TALK = 0.6
 """Share of the evidence from which a reply without a tool needs no second opinion."""
 ENOUGH = 0.85
@@ -61,6 +63,8 @@ REMEMBERED_CHARACTERS = 120
 """Of an earlier reply: what it was about. Its details stand in the facts of its own turn, and every word is read anew."""
 SHORT = 12
 """Characters of a message that says too little without what was said before: "in blue?", 「那个呢」."""
+_LOOKING = frozenset({search_products.name, identify_product.name, recommend_products.name})
+"""All of them show products: the wrong one costs the customer less than a question."""
 CERTAIN_WISH = 0.75
 """Share of the evidence from which one sentence of several is taken for a wish of its own."""
 PATIENCE = 2
@@ -72,8 +76,8 @@ Handler = Callable[[ModelRequest[TurnContext]], ModelResponse[Any]]
 class Decider:
     """Chooses one tool call, or the text of a reply that needs no tool."""
 
-    def __init__(self, bank: ExampleBank, titles: frozenset[str], settings: TurnSettings) -> None:
-        self._bank = bank
+    def __init__(self, chooser: "Chooser", titles: frozenset[str], settings: TurnSettings) -> None:
+        self._chooser = chooser
         self._titles = titles
         self._settings = settings
 
@@ -88,6 +92,11 @@ class Decider:
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)
+        if turn.chosen is not None:
+            turn.meter.why.append(f"asked what they meant, the customer chose {turn.chosen}")
+            if turn.chosen == REPLY:
+                return AIMessage(turn.phrase("tell_in_words"))
+            return _call_with_words(turn.chosen, turn.said, turn)
         return None
 
     def wishes(self, turn: TurnContext) -> list[str]:
@@ -99,14 +108,14 @@ class Decider:
             return [turn.said]
         wishes: dict[str, str] = {}
         for sentence in sentences:
-            tool, share = next(iter(self._look_up(turn, sentence)[1].items()))
+            tool, share = next(iter(self._look_up(turn, sentence).shares.items()))
             if share >= CERTAIN_WISH and tool != REPLY:
                 wishes.setdefault(tool, sentence)
         return list(wishes.values()) if len(wishes) > 1 else [turn.said]
 
-    def _look_up(self, turn: TurnContext, said: str) -> tuple[list[Near], dict[str, float]]:
+    def _look_up(self, turn: TurnContext, said: str) -> Evidence:
         if said not in turn.looked_up:
-            turn.looked_up[said] = self._bank.look_up(
+            turn.looked_up[said] = self._chooser.look_up(
                 said, turn.language, before=turn.past.before, photo=turn.photo is not None
             )
         return turn.looked_up[said]
@@ -116,7 +125,8 @@ class Decider:
         turn = request.runtime.context
         if turn.photo is not None and not wish:
             return call(identify_product.name)
-        near, shares = self._look_up(turn, wish)
+        evidence = self._look_up(turn, wish)
+        shares = evidence.shares
         if any(title in wish.lower() and mentions(wish, title) for title in self._titles):
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
@@ -125,19 +135,27 @@ class Decider:
             # Who is angry and says what is to be done gets it done; nobody else is argued with.
             turn.meter.why.append("the customer has had enough")
             return call(hand_to_human.name, reason=mask_private(wish)[:200])
-        turn.meter.why.append(
-            "nearest: " + "; ".join(f"{each.example.say!r} → {each.example.tool} ({each.cosine:.3f})" for each in near[:3])
-        )
+        if turn.meter.share is None:
+            turn.meter.likeliest, turn.meter.share = next(iter(shares.items()))
         turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
         if allowed == [REPLY]:
-            return AIMessage(self._talk(turn, near))
+            return AIMessage(self._talk(turn, evidence))
         if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
             turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
             return known
         if search_products.name in allowed and turn.shown and shown_position(wish, len(turn.shown)) is not None:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
-        shown = [each.example for each in near if each.example.tool in allowed][: self._settings.examples]
+        if self._settings.unsure == "ask_customer":
+            if len(allowed) > 1 and turn.past.choice is None and not set(allowed[:2]) <= _LOOKING:
+                return _question(turn, allowed[0], allowed[1], wish)
+            # A second question in a row, or one between two ways to show products, would cost the customer more than a wrong guess.
+            allowed = allowed[:1]
+            if allowed == [REPLY]:
+                return AIMessage(self._talk(turn, evidence))
+            if known := _plain_call(allowed[0], wish, turn):
+                return known
+        shown = most_alike(wish, turn.language, turn.past.before, allowed, self._settings.examples)
         prompt = fill(
             "decide.md",
             context=_context_lines(turn),
@@ -157,7 +175,7 @@ class Decider:
             raise ModelFailed(f"the chat model answered a {type(answer).__name__}; check the model named in the settings.")
         if not answer.tool_calls:
             turn.meter.why.append("chosen: reply")
-            return AIMessage(self._talk(turn, near))
+            return AIMessage(self._talk(turn, evidence))
         # One step at a time: what a second call in the same breath would be based on is not known yet.
         chosen = _spoken(answer.tool_calls[0], turn)
         if chosen["name"] not in allowed:
@@ -165,11 +183,10 @@ class Decider:
         turn.meter.why.append(f"chosen: {chosen['name']} {chosen['args']}")
         return AIMessage("", tool_calls=[chosen])
 
-    def _talk(self, turn: TurnContext, near: Sequence[Near]) -> str:
+    def _talk(self, turn: TurnContext, evidence: Evidence) -> str:
         """A reply without facts is one of the shop's own sentences: a model left alone would invent the weather."""
-        kind = next((each.example.talk for each in near if each.example.tool == REPLY and each.example.talk), "unclear")
-        turn.meter.why.append(f"talk: {kind}")
-        return turn.phrase(f"talk_{kind}", shop=turn.shop.info.name.in_language(turn.language))
+        turn.meter.why.append(f"talk: {evidence.talk}")
+        return turn.phrase(f"talk_{evidence.talk}", shop=turn.shop.info.name.in_language(turn.language))
 
     def _history(self, turn: TurnContext) -> list[AnyMessage]:
         messages: list[AnyMessage] = []
@@ -191,20 +208,44 @@ def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
         return call(tool)
     if len(wish) > PLAIN_CHARACTERS:
         return None
-    # Arguments are kept with the conversation: nothing private may stand in them.
-    wish = mask_private(wish)
-    if tool == hand_to_human.name:
-        return call(tool, reason=wish)
     points_at_shown = bool(turn.shown) and (points_back(wish) or shown_position(wish, len(turn.shown)) is not None)
     leans = bool(turn.past.turns) and (points_back(wish) or len(wish) < SHORT)
-    if tool == answer_from_policy.name and not leans:
-        return call(tool, question=wish)
-    if tool == search_products.name and turn.photo is None and (points_at_shown or not leans):
-        return call(tool, query=wish)
-    if tool == recommend_products.name and (turn.shown or turn.photo is not None):
+    is_plain = {
+        hand_to_human.name: True,
+        answer_from_policy.name: not leans,
+        search_products.name: turn.photo is None and (points_at_shown or not leans),
+        recommend_products.name: bool(turn.shown) or turn.photo is not None,
+    }
+    return _call_with_words(tool, wish, turn) if is_plain[tool] else None
+
+
+def _call_with_words(tool: str, wish: str, turn: TurnContext) -> AIMessage:
+    """The call with the customer's own words for its arguments."""
+    # Arguments are kept with the conversation: nothing private may stand in them.
+    words = mask_private(wish)[:PLAIN_CHARACTERS]
+    if tool == hand_to_human.name:
+        return call(tool, reason=words)
+    if tool == answer_from_policy.name:
+        return call(tool, question=words)
+    if tool == search_products.name:
+        return call(tool, query=words)
+    if tool == recommend_products.name:
         kind = "bought_together" if wants_to_go_with(wish) else "similar"
-        return call(tool, kind=kind, cheaper=wants_cheaper(wish))
-    return None
+        return call(
+            tool, kind=kind, cheaper=wants_cheaper(wish), **({} if turn.shown or turn.photo else {"product": words[:100]})
+        )
+    return call(tool)
+
+
+def _question(turn: TurnContext, first: str, second: str, wish: str) -> AIMessage:
+    """Asks which of the two the customer means."""
+    if first == REPLY:
+        first, second = second, first
+    turn.meter.why.append(f"asked: {first} or {second}")
+    names = {"first": turn.phrase(f"wish_{first}"), "second": turn.phrase(f"wish_{second}")}
+    return AIMessage(
+        turn.phrase("ask_which", **names), additional_kwargs={"choice": {"tools": [first, second], "wish": mask_private(wish)}}
+    )
 
 
 def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
@@ -216,7 +257,7 @@ def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
 
 
 def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[str]:
-    """The tools worth choosing among: one where the evidence is sure, and only what the message makes possible."""
+    """The tools worth choosing among, the likeliest first: one where the evidence is sure, and only what the message makes possible."""
     allowed: list[str] = []
     total = 0.0
     possible = {tool: share for tool, share in shares.items() if has_photo or tool != identify_product.name}
@@ -228,9 +269,7 @@ def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[
             break
         total += share
         allowed.append(tool)
-    if has_photo and identify_product.name not in allowed:
-        allowed.append(identify_product.name)
-    return allowed or [REPLY]
+    return allowed
 
 
 def _told_apart(allowed: list[str], wish: str) -> list[str]:

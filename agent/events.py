@@ -36,6 +36,20 @@ class Step(_Event):
     facts: tuple[Fact, ...]
 
 
+class Decided(_Event):
+    """What the agent does next with a message, before it does it: a `tool`; or None, and it replies or, with `asked`, asks which is meant.
+
+    `likeliest` and `share`: what the chooser thought likeliest and how sure it was, None where code knew without it.
+    """
+
+    kind: Literal["decided"] = "decided"
+    tool: str | None
+    asked: tuple[str, ...] = ()
+    likeliest: str | None = None
+    share: float | None = None
+    model_calls: int = 0
+
+
 class Said(_Event):
     """A checked piece of the reply; the pieces of a turn joined are the reply."""
 
@@ -79,6 +93,10 @@ class Turn(_Event):
     promises: Promises = Promises()
     quote: Quote | None = None
     """What waits for the customer's yes."""
+    quick_replies: tuple[str, ...] = ()
+    """Answers to the question at the reply's end, as the customer would say them: each sent as it stands is understood."""
+    share: float | None = None
+    """How sure the chooser was of the first thing it chose; None where code knew without it."""
     handoff: Handoff | None = None
     held: bool = False
     """A person holds the conversation; the agent is silent."""
@@ -93,4 +111,4 @@ class Turn(_Event):
         return self.model_dump(mode="json", exclude={"kind": True, "why": True, "held": True, "steps": {"__all__": {"kind"}}})
 
 
-Event = Heard | ToolStarted | Step | Said | Turn
+Event = Heard | Decided | ToolStarted | Step | Said | Turn

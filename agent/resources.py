@@ -18,7 +18,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agent.examples import ExampleBank
+from agent.examples import files_digest
 from agent.handover import HANDOVERS, HandoverDesk
 from agent.session import Session
 from agent.settings import Settings
@@ -34,11 +34,14 @@ from tools.shop.sqlite_shop import SqliteShop
 
 if TYPE_CHECKING:
     # These import torch, transformers and their like, which takes seconds: they are loaded while the chat model is.
+    from agent.chooser.chooser import Chooser
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
     from tools.transcribe_speech import Transcriber
 
 DEMO = "demo"
+CHOOSER = "chooser.safetensors"
+"""In the data folder: a chooser of the shop's own."""
 SHIPPED_ADAPTERS = Path(__file__).resolve().parent / "adapters"
 DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
 
@@ -73,6 +76,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
     with SqliteShop.open(folder) as opened:
         text_encoder = text_encoder_of(settings)
         index = _index_of(settings, folder)
+        chooser = chooser_of(settings, text_encoder, console)
         catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings))
         if catalog.is_stale:
             console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
@@ -85,7 +89,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 Agent,
                 opened,
                 catalog,
-                bank=ExampleBank(text_encoder, settings.cache_dir),
+                chooser=chooser,
                 transcriber=cache(lambda: transcriber_of(settings)),
                 desk=HandoverDesk(settings.data_dir / HANDOVERS),
                 settings=settings.turn,
@@ -113,6 +117,17 @@ def prepare(settings: Settings, console: Console) -> None:
 
         with console.status("Unpacking the text encoder …"):
             convert(store.ensure("e5-small") / "e5-small-q4.bin", _e5_folder(settings))
+
+
+def chooser_of(settings: Settings, text_encoder: "TextEncoder", console: Console) -> "Chooser":
+    """What chooses the tool: the shop's own where one was trained, else the one that comes with Storehand."""
+    from agent.chooser.chooser import SHIPPED, Chooser
+
+    own = settings.data_dir / CHOOSER
+    chooser = Chooser(text_encoder, own if own.exists() else SHIPPED)
+    if chooser.card["examples"] != files_digest():
+        console.print('[yellow]prompts/examples/ changed since the chooser learnt from it; run "storehand train chooser".[/]')
+    return chooser
 
 
 def _weights(settings: Settings) -> list[str]:

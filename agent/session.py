@@ -22,6 +22,14 @@ _KINDS: dict[str, Before] = {
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A question back, before any tool: which of these `tools` the customer means by `wish`, their message."""
+
+    tools: tuple[str, ...]
+    wish: str
+
+
+@dataclass(frozen=True)
 class Session:
     """One conversation. `customer_id` was verified by whoever made the session; no message can change it."""
 
@@ -34,7 +42,8 @@ class Past:
     """What a new message can lean on.
 
     `turns` are (customer's message, reply) pairs, oldest first, with "" for a reply that was never finished; `shown` the product ids
-    shown last, in order; `before` what the last turn was about; `quote` what the last turn offered and `asked` what it asked back;
+    shown last, in order; `before` what the last turn was about; `quote` what the last turn offered, `asked` what a tool asked back and
+    `choice` between which tools it asked;
     `orders_told` the ids of the orders told of last; `customer_id` who the customer proved to be in this conversation;
     `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this.
     """
@@ -45,6 +54,7 @@ class Past:
     language: Language | None = None
     quote: Quote | None = None
     asked: Asked | None = None
+    choice: Choice | None = None
     orders_told: tuple[str, ...] = ()
     customer_id: str | None = None
     failures: int = 0
@@ -80,21 +90,27 @@ def past_of(messages: Sequence[AnyMessage]) -> Past:
                 desk_entry=kept.get("desk_entry", past.desk_entry),
                 quote=None,
                 asked=None,
+                choice=None,
             )
         elif isinstance(message, ToolMessage):
             past = _after_tool(past, message)
         elif isinstance(message, AIMessage) and "staff" in message.additional_kwargs:
             # What a person said came between an offer and a yes.
-            past = replace(past, turns=(*past.turns, ("", message.text)), quote=None, asked=None)
+            past = replace(past, turns=(*past.turns, ("", message.text)), quote=None, asked=None, choice=None)
         elif isinstance(message, AIMessage) and not message.tool_calls and past.turns:
-            past = replace(past, turns=(*past.turns[:-1], (past.turns[-1][0], message.text)))
+            choice = message.additional_kwargs.get("choice")
+            past = replace(
+                past,
+                turns=(*past.turns[:-1], (past.turns[-1][0], message.text)),
+                choice=Choice(tuple(choice["tools"]), choice["wish"]) if choice else None,
+            )
     return past
 
 
 def _after_tool(past: Past, message: ToolMessage) -> Past:
     facts = facts_of(message)
     if facts is None:
-        return replace(past, before=_KINDS.get(message.name or ""))
+        return replace(past, before=_before(message, None))
     orders = tuple(
         dict.fromkeys(fact.source.removeprefix("order:") for fact in facts.facts if fact.source.startswith("order:"))
     )
@@ -102,10 +118,17 @@ def _after_tool(past: Past, message: ToolMessage) -> Past:
         orders = (facts.quote.request.order_id,)
     return replace(
         past,
-        before=_KINDS.get(message.name or ""),
+        before=_before(message, facts),
         shown=facts.product_ids or past.shown,
         quote=facts.quote or past.quote,
         asked=facts.asks or past.asked,
         orders_told=orders or past.orders_told,
         failures=past.failures + 1 if facts.outcome == "nothing_found" else 0,
     )
+
+
+def _before(message: ToolMessage, facts: Facts | None) -> Before | None:
+    if facts and facts.quote:
+        return "quote"
+    # A question of a quote's tells of orders and items.
+    return "order" if facts and facts.asks and facts.asks.slot in ("order", "items") else _KINDS.get(message.name or "")

@@ -21,10 +21,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
 
-from agent.answers import Identity, answer_to, identify
+from agent.answers import Identity, answer_to, choice_made, identify, wish_label
 from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
-from agent.events import Event, Heard, Promises, Said, Step, ToolStarted, Turn
-from agent.examples import ExampleBank
+from agent.events import Decided, Event, Heard, Promises, Said, Step, ToolStarted, Turn
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
 from agent.promises import PromiseCheck
@@ -45,7 +44,9 @@ from tools.shop.shop import Shop
 from tools.shop.types import Language
 
 if TYPE_CHECKING:
+    from agent.chooser.chooser import Chooser
     from tools.transcribe_speech import Transcriber
+
 
 @dataclass(frozen=True)
 class Message:
@@ -73,9 +74,9 @@ class Words:
 class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
     """Decides with examples and few tools, then writes from facts; code-made answers go out without a model call."""
 
-    def __init__(self, bank: ExampleBank, words: Words, settings: TurnSettings) -> None:
+    def __init__(self, chooser: "Chooser", words: Words, settings: TurnSettings) -> None:
         super().__init__()
-        self._decider = Decider(bank, words.titles, settings)
+        self._decider = Decider(chooser, words.titles, settings)
         self._words = words
         self._settings = settings
 
@@ -86,6 +87,8 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         turn = request.runtime.context
         done = [message for message in current_turn(request.messages) if isinstance(message, ToolMessage)]
         if decision := self._next(request, handler, done):
+            if not done:
+                request.runtime.stream_writer(_decided(turn, decision))
             return ModelResponse(result=[decision if decision.tool_calls else self._send(request, decision)])
         found = [facts for message in done if (facts := facts_of(message))]
         if not found:
@@ -105,7 +108,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         began = time.perf_counter()
         try:
             wishes = self._decider.wishes(turn)
-            is_known = turn.agreed is not None or turn.continued
+            is_known = turn.agreed is not None or turn.continued or turn.chosen is not None
             if not is_known and len(done) < min(len(wishes), self._settings.max_steps):
                 decision = self._decider.choose(request, handler, wishes[len(done)])
                 return decision if decision.tool_calls or not done else None
@@ -191,6 +194,16 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         return message
 
 
+def _decided(turn: TurnContext, decision: AIMessage) -> Decided:
+    return Decided(
+        tool=decision.tool_calls[0]["name"] if decision.tool_calls else None,
+        asked=tuple(decision.additional_kwargs.get("choice", {}).get("tools", ())),
+        likeliest=turn.meter.likeliest,
+        share=turn.meter.share,
+        model_calls=turn.meter.model_calls,
+    )
+
+
 class Agent:
     """Answers customers. One for a whole process; conversations may run side by side."""
 
@@ -201,18 +214,19 @@ class Agent:
         model: BaseChatModel,
         checkpointer: BaseCheckpointSaver[Any],
         *,
-        bank: ExampleBank,
+        chooser: "Chooser",
         transcriber: "Callable[[], Transcriber]",
         desk: HandoverDesk,
         settings: TurnSettings,
         clock: Clock,
     ) -> None:
         self._shop, self._catalog, self._clock, self._transcriber, self._desk = shop, catalog, clock, transcriber, desk
+        self._chooser = chooser
         self._graph = create_agent(
             model,
             [*TOOLS, *CODE_TOOLS],
             system_prompt=prefix_of(shop),
-            middleware=[Loop(bank, _words_of(shop), settings)],
+            middleware=[Loop(chooser, _words_of(shop), settings)],
             context_schema=TurnContext,
             checkpointer=checkpointer,
         )
@@ -272,7 +286,7 @@ class Agent:
             apology = phrase("model_failed", language, reference=reference)
             reply = f"{reply}\n\n{apology}" if reply else apology
             yield Said(text=apology)
-        quote, handoff = self._last(config) if steps else (None, None)
+        quote, handoff, quick_replies = self._last(config, language)
         if handoff:
             self._desk.request(self._packet(session, config, said, handoff, steps))
         meter.seconds.total = meter.since_start()
@@ -283,6 +297,8 @@ class Agent:
             reply=reply.strip(),
             promises=meter.promises,
             quote=quote,
+            quick_replies=quick_replies,
+            share=meter.share,
             handoff=handoff,
             model_calls=meter.model_calls,
             tokens=meter.tokens,
@@ -323,7 +339,15 @@ class Agent:
         customer_id = session.customer_id or past.customer_id or proved
         answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
         agreed = message.agree_to or (past.quote.id if past.quote and is_yes(said) else None)
+        picked = choice_made(
+            past.choice,
+            said,
+            language,
+            lambda text: self._chooser.look_up(text, language, before=past.before, photo=False).shares,
+        )
         heard = (*past.asked.heard, answer) if past.asked and answer is not None else (mask_private(said),)
+        if picked:
+            heard = tuple(dict.fromkeys((picked[1], mask_private(said))))
         if who:
             meter.why.append(f"identity: {who.key or 'proved'}")
         return TurnContext(
@@ -332,7 +356,7 @@ class Agent:
             clock=self._clock,
             language=language,
             customer_id=customer_id,
-            said=said,
+            said=picked[1] if picked else said,
             earlier=tuple(question for question, _ in past.turns),
             shown=past.shown,
             photo=photo,
@@ -345,6 +369,7 @@ class Agent:
             past=past,
             meter=meter,
             continued=answer is not None and agreed is None,
+            chosen=picked[0] if picked else None,
         )
 
     def _said_at_the_desk(self, conversation_id: str, read: int) -> tuple[list[AnyMessage], int]:
@@ -381,12 +406,16 @@ class Agent:
             transcript=tuple(transcript),
         )
 
-    def _last(self, config: Any) -> tuple[Quote | None, Handoff | None]:
-        """The quote and the hand-over that this turn came to."""
+    def _last(self, config: Any, language: Language) -> tuple[Quote | None, Handoff | None, tuple[str, ...]]:
+        """The quote and the hand-over that this turn came to, and the answers that its question offers."""
         messages: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
         found = [facts for each in current_turn(messages) if isinstance(each, ToolMessage) and (facts := facts_of(each))]
         quote = next((facts.quote for facts in reversed(found) if facts.quote), None)
-        return quote, next((facts.handoff for facts in reversed(found) if facts.handoff), None)
+        handoff = next((facts.handoff for facts in reversed(found) if facts.handoff), None)
+        asked = next((facts.asks for facts in reversed(found) if facts.asks), None)
+        choice = past_of(messages).choice
+        offered = tuple(wish_label(tool, language) for tool in choice.tools) if choice else asked.choices if asked else ()
+        return quote, handoff, offered
 
 
 def prefix_of(shop: Shop) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from agent.chooser.evidence import Evidence
 from agent.events import Promises, Seconds, Tokens
-from agent.examples import Near
 from agent.session import Past
 from tools.kit.tool import ToolContext
 
@@ -21,6 +21,9 @@ class Meter:
     seconds: Seconds = field(default_factory=Seconds)
     promises: Promises = field(default_factory=Promises)
     why: list[str] = field(default_factory=list)
+    likeliest: str | None = None
+    share: float | None = None
+    """What the chooser thought likeliest for the first wish of the message, and how sure it was."""
 
     def count(self, message: BaseMessage) -> None:
         """Add one model call's tokens."""
@@ -40,11 +43,13 @@ class Meter:
 class TurnContext(ToolContext):
     """The tools' context, and what only the loop needs.
 
-    `continued` tells that the message answers what a tool asked back; the tool is `past.asked.tool`.
+    `continued` tells that the message answers what a tool asked back; the tool is `past.asked.tool`. `chosen` is the tool that the
+    customer picked when asked what they meant; `said` then holds the wish that the question was about.
     """
 
     past: Past = field(default_factory=Past)
     meter: Meter = field(default_factory=Meter)
     continued: bool = False
-    looked_up: dict[str, tuple[list[Near], dict[str, float]]] = field(default_factory=dict)
-    """What the examples say of each sentence of the message; every step of the turn asks."""
+    chosen: str | None = None
+    looked_up: dict[str, Evidence] = field(default_factory=dict)
+    """What the chooser says of each sentence of the message; every step of the turn asks."""

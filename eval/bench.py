@@ -167,77 +167,56 @@ def search(
 
 
 @app.command()
-def choices(
-    files: Annotated[list[Path], typer.Argument(help="Files of labelled sentences.", exists=True, dir_okay=False)],
+def choose(
+    cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
     shop: ShopOption = "demo",
     customer: Annotated[str | None, typer.Option(help="Id of the customer who is signed in.")] = "c001",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many sentences, spread over the files.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the agent choose the first tool for labelled sentences, and count how often it is right."""
-    from eval.choices import misses, read_cases, run_cases, score
+    """Let the agent choose the first tool for labelled sentences: right, asked back, wrong without asking, calibration, time."""
+    from eval.choose import misses, read_cases, run_cases, score
 
-    cases = [case for file in files for case in read_cases(file)]
+    read = [case for file in cases for case in read_cases(file)]
+    read = read[:: max(1, len(read) // limit)][:limit] if limit else read
     with _agent_apart(load_settings(), shop) as opened:
         # Refuses a customer whom the shop does not have.
         customer_id = opened.session(customer, None).customer_id
-        tried = run_cases(opened.agent, cases, customer_id=customer_id, photos=PROJECT)
-        outcomes = list(_track(tried, len(cases), "choices"))
+        pictures = (name for product in opened.shop.products() for name in product.pictures)
+        any_photo = next((opened.shop.picture(name) for name in pictures), None)
+        tried = run_cases(opened.agent, read, customer_id=customer_id, photos=PROJECT, any_photo=any_photo)
+        outcomes = list(_track(tried, len(read), "choices"))
     result = score(outcomes)
-    result["misses"] = [json.loads(line) for line in misses(outcomes).splitlines()]
     if as_json:
         return _print_json(result)
+    _print_bars("right", {**result["by_language"], f"all {result['cases']}": result["accuracy"]}, digits=3)
     _print_table(
-        ["language", "right"],
+        ["what", "measured", "aim"],
         [
-            *([language, f"{share:.1%}"] for language, share in result["by_language"].items()),
-            [f"all {result['cases']}", f"{result['accuracy']:.1%}"],
+            ["asked back", f"{result['asked']:.1%}", "≤ 8 %"],
+            ["… offering a right tool, or rightly because none is", f"{result['asked_rightly']:.1%}", ""],
+            ["wrong without asking", f"{result['wrong_and_sure']:.1%}", "≤ 2 %"],
+            ["calibration error", f"{result['ece']:.3f}", ""],
+            ["seconds a choice, median", f"{result['seconds_median']:.2f}", ""],
+            ["model calls a choice, mean", f"{result['model_calls_mean']:.2f}", "≤ 1.2"],
         ],
     )
     _print_table(
-        ["missed", "chosen", "right"],
-        [[miss["say"], _tool(miss["chosen"]), " or ".join(map(_tool, miss["right"]))] for miss in result["misses"]],
-    )
-    out.print(f"{result['seconds_median']:.2f} s a choice (median)")
-
-
-@app.command()
-def replies(
-    cases: Annotated[
-        list[Path], typer.Option("--cases", help="A file of facts and questions; give it several times.", exists=True)
-    ],
-    limit: Annotated[int | None, typer.Option(min=1, help="So many cases, spread over the files.")] = None,
-    shop: ShopOption = "demo",
-    as_json: JsonOption = False,
-) -> None:
-    """Let the chat model write replies from facts, and score them as written and as sent after the promise check."""
-    from agent.turn import prefix_of
-    from eval.replies import CRITERIA, measure_replies, misses, read_cases, score, spread, words_of
-
-    read = [case for file in cases for case in read_cases(file)]
-    chosen = spread(read, limit)
-    with _agent_apart(load_settings(), shop) as opened:
-        opened.load_model()
-        tried = measure_replies(opened.model, prefix_of(opened.shop), chosen, words_of(read))
-        outcomes = list(_track(tried, len(chosen), "replies"))
-    result = {**score(outcomes), "misses": misses(outcomes)}
-    if as_json:
-        return _print_json(result)
-    _print_bars(
-        "% right",
-        {f"{what}, {stage}": 100 * result[stage][what] for what in (*CRITERIA, "all") for stage in ("written", "sent")},
-        digits=0,
+        ["tool", "cases", "right", "asked"],
+        [[tool, f"{row['cases']}", f"{row['right']:.1%}", f"{row['asked']:.1%}"] for tool, row in result["by_tool"].items()],
     )
     _print_table(
-        ["language", "written, all right", "sent, all right"],
+        ["missed", "chosen or asked", "sure", "right"],
         [
-            [language, f"{by['written']['all']:.0%}", f"{by['sent']['all']:.0%}"]
-            for language, by in result["by_language"].items()
+            [
+                miss["say"],
+                " or ".join(miss["asked"]) + " ?" if miss["asked"] else _tool(miss["chosen"]),
+                "" if miss["share"] is None else f"{miss['share']:.2f}",
+                " or ".join(map(_tool, miss["right"])),
+            ]
+            for miss in misses(outcomes)
         ],
     )
-    _print_table(
-        ["said", "sent", "missed"], [[miss["said"], miss["sent"], ", ".join(miss["missed"])] for miss in result["misses"]]
-    )
-    out.print(f"{result['cases']} replies, {result['seconds_median']:.1f} s each (median)")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
-from undecided import Undecided
+from undecided import ASKED
 
 from agent.events import Turn
 from agent.models.decision import Tool
@@ -122,7 +122,7 @@ def test_an_obedient_model_moves_and_tells_nothing(copy: DemoCopy, language: str
     customer = script.get("customer", OWN[language])
     before = copy.books()
     asked = 0
-    banks: dict[str, dict[str, Any]] = {"as shipped": {}, "always asked": {"bank": Undecided()}}
+    banks: dict[str, dict[str, Any]] = {"as shipped": {}, "always asked": ASKED}
     for name, bank in banks.items():
         model = Obedient(call=script["call"], writes=script.get("writes", ATTACKS["writes"][language]))
         talk = copy.talk(customer, copy.agent(model, **bank), name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from undecided import Undecided
+from undecided import ASKED
 
 from agent.events import Said, ToolStarted, Turn
 from agent.models.scripted import Scripted
@@ -31,7 +31,7 @@ def scripted(demo: Opened) -> Make:
     """An agent of the demo shop whose chat model follows a script."""
 
     def make(replies: Sequence[str | dict[str, Any] | Exception], checkpointer: Any = None) -> Agent:
-        return demo.agent_with(Scripted(replies=replies), checkpointer or InMemorySaver(), bank=Undecided())
+        return demo.agent_with(Scripted(replies=replies), checkpointer or InMemorySaver(), **ASKED)
 
     return make
 

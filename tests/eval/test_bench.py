@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic import Field
 from typer.testing import CliRunner
 
-from agent.examples import Example, Near
+from agent.chooser.evidence import Evidence
 from agent.handover import HANDOVERS, HandoverDesk
 from agent.models.decision import bind_arguments, decided_chunk, parse_decision
 from agent.session import Session
@@ -65,11 +65,10 @@ class WordCounts:
 
 
 class OnlySearches:
-    """Examples by which every message asks for products."""
+    """A chooser by which every message asks for products."""
 
-    def look_up(self, said: str, *_: Any, **__: Any) -> tuple[list[Near], dict[str, float]]:
-        near = Near(Example(say=said, tool="search_products", arguments={"query": "tent"}), 0.95)
-        return [near], {"search_products": 1.0}
+    def look_up(self, *_: Any, **__: Any) -> Evidence:
+        return Evidence({"search_products": 1.0}, "unclear")
 
 
 class Obliging(BaseChatModel):
@@ -132,14 +131,14 @@ def make_agent(shop: SqliteShop, tmp_path: Path) -> Iterator[Callable[[BaseChatM
     Catalog.build(shop, index, encoder, lambda: encoder, tmp_path / "vectors.sqlite")
     catalog = Catalog.open(shop, index, encoder, lambda: encoder)
 
-    bank: Any = OnlySearches()
+    chooser: Any = OnlySearches()
 
     def make(model: BaseChatModel) -> Agent:
         return Agent(
             shop=shop,
             catalog=catalog,
             model=model,
-            bank=bank,
+            chooser=chooser,
             transcriber=lambda: pytest.fail("no voice was sent"),
             checkpointer=InMemorySaver(),
             desk=HandoverDesk(tmp_path / HANDOVERS),
@@ -262,7 +261,7 @@ def test_bench_turn_draws_bars_for_people(opening: None) -> None:
     assert "turn ÷ direct calls" in text
 
 
-def test_bench_choices_counts_by_language_and_lists_misses(opening: None, tmp_path: Path) -> None:
+def test_bench_choose_counts_by_language_and_lists_misses(opening: None, tmp_path: Path) -> None:
     cases = [
         {"say": "do you have the dome tent in stock?", "language": "en", "tools": ["search_products"]},
         {"say": "do you sell tents?", "language": "en", "tools": ["search_products", "recommend_products"]},
@@ -270,12 +269,14 @@ def test_bench_choices_counts_by_language_and_lists_misses(opening: None, tmp_pa
     ]
     file = tmp_path / "cases.jsonl"
     file.write_text("\n".join(json.dumps(case) for case in cases), encoding="utf-8")
-    result = json.loads(printed("choices", str(file), "--json").splitlines()[-1])
+    result = json.loads(printed("choose", "--cases", str(file), "--json").splitlines()[-1])
     assert result["cases"] == 3
     assert result["by_language"] == {"en": 1.0, "zh": 0.0}
     assert result["accuracy"] == pytest.approx(2 / 3, abs=1e-3)
-    assert [miss["say"] for miss in result["misses"]] == ["有没有帐篷？"]
-    assert "有没有帐篷" in printed("choices", str(file))
+    assert (result["asked"], result["ece"]) == (0, pytest.approx(1 / 3, abs=1e-3))
+    assert result["wrong_and_sure"] == pytest.approx(1 / 3, abs=1e-3)
+    assert result["model_calls_mean"] == 0
+    assert "有没有帐篷" in printed("choose", "--cases", str(file))
 
 
 class Echo:

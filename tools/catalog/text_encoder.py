@@ -35,13 +35,13 @@ class TextEncoder:
         disable_progress_bar()  # type: ignore[no-untyped-call]  # it would break into the conversation on the terminal
         # A literal "<mask>" in a customer's text is text.
         self._tokenizer = _load_tokenizer(folder)
-        self._model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False).eval()
+        self.model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False).eval()
         self._tokenizing = threading.Lock()  # padding and truncation are state of the tokenizer
 
     @property
     def dimensions(self) -> int:
         """Length of the vectors."""
-        return int(self._model.config.hidden_size)
+        return int(self.model.config.hidden_size)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -61,29 +61,35 @@ class TextEncoder:
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        with self._tokenizing:
-            ids = self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
+        ids = self.token_ids(texts)
         by_length = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         while by_length:
             # Texts of like length together, so that little of a batch is padding.
             count = max(1, BATCH_TOKENS // len(ids[by_length[-1]]))
             batch, by_length = by_length[-count:], by_length[:-count]
-            vectors[batch] = self._forward([ids[index] for index in batch])
+            with torch.inference_mode():
+                vectors[batch] = torch.nn.functional.normalize(self.pooled(self.model, [ids[index] for index in batch])).numpy()
         return vectors
 
-    def _forward(self, ids: list[list[int]]) -> NDArray[np.float32]:
+    def token_ids(self, texts: Sequence[str], most: int = MAX_TOKENS) -> list[list[int]]:
+        """The tokens of each text as they stand (no prefix is added), cut at `most`."""
+        with self._tokenizing:
+            return self._tokenizer(list(texts), truncation=True, max_length=most)["input_ids"] if texts else []
+
+    def pooled(self, model: torch.nn.Module, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The mean of `model`'s last hidden states over each text's tokens: shape (texts, dimensions).
+
+        `model` is this encoder's own, or one made from it.
+        """
         longest = max(map(len, ids))
         tokens = torch.full((len(ids), longest), int(self._tokenizer.pad_token_id))
         mask = torch.zeros((len(ids), longest), dtype=torch.long)
         for row, sequence in enumerate(ids):
             tokens[row, : len(sequence)] = torch.tensor(sequence)
             mask[row, : len(sequence)] = 1
-        with torch.inference_mode():
-            hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state
-            weights = mask.unsqueeze(-1).to(hidden.dtype)
-            pooled = torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1))
-        result: NDArray[np.float32] = pooled.numpy()
-        return result
+        hidden: torch.Tensor = model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1)
 
 
 def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

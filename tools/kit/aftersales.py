@@ -16,17 +16,20 @@ from tools.shop.types import Address, Customer, LocalText, Order, OrderItem, Pro
 
 Said = TypeVar("Said")
 LISTED_AT_ONCE = 5
+_SAME_CHOICES: tuple[Slot, ...] = ("reason", "opened", "change")
+"""Questions whose answers are the same for every order."""
 _OTHER_METHOD = ("refund_elsewhere", "not_your_method", "balance_short")
 
 
 class Ask(Exception):
-    """Something is missing that the customer can tell: `text` asks for it."""
+    """Something is missing that the customer can tell: `text` asks for it; `choices` are the answers it offers."""
 
-    def __init__(self, slot: Slot, text: str, listed: Iterable[str] = ()) -> None:
+    def __init__(self, slot: Slot, text: str, listed: Iterable[str] = (), choices: Iterable[str] = ()) -> None:
         super().__init__(slot)
         self.slot: Slot = slot
         self.text = text
         self.listed = tuple(listed)
+        self.choices = tuple(choices)
 
 
 def prepare(context: ToolContext, tool: str, build: Callable[[Customer], Request]) -> Facts:
@@ -59,7 +62,10 @@ def who_are_you(context: ToolContext, tool: str) -> Facts:
 
 def question(context: ToolContext, tool: str, ask: Ask) -> Facts:
     """A question back, as the reply."""
-    asked = Asked(tool=tool, slot=ask.slot, heard=context.heard, listed=ask.listed)
+    choices = ask.choices
+    if ask.slot in _SAME_CHOICES:
+        choices = tuple(choice.strip() for choice in context.phrase(f"choices_{ask.slot}").split("|"))
+    asked = Asked(tool=tool, slot=ask.slot, heard=context.heard, listed=ask.listed, choices=choices)
     return Facts(facts=(Fact(text=ask.text, source="question"),), reply=ask.text, asks=asked)
 
 
@@ -129,7 +135,7 @@ def order_of(context: ToolContext, customer: Customer, rules: Sequence[Rule]) ->
         if len(meant) == 1:
             return meant[0]
         if meant:
-            raise Ask("order", _which_order(context, meant), [order.id for order in meant[:LISTED_AT_ONCE]])
+            raise _ask_order(context, meant)
     told_of = [order for order in orders if order.id in context.orders_told]
     if len(told_of) == 1:
         return told_of[0]
@@ -138,11 +144,16 @@ def order_of(context: ToolContext, customer: Customer, rules: Sequence[Rule]) ->
     if not possible:
         # The newest one that is not over tells best why not.
         return next((order for order in orders if order.status not in ("cancelled", "returned")), orders[0])
-    raise Ask("order", _which_order(context, possible), [order.id for order in possible[:LISTED_AT_ONCE]])
+    raise _ask_order(context, possible)
 
 
 def _clearness(context: ToolContext, item: OrderItem) -> float:
     return max((likeness(text, item, context.shop) for text in context.heard), default=0.0)
+
+
+def _ask_order(context: ToolContext, orders: Sequence[Order]) -> Ask:
+    ids = [order.id for order in orders[:LISTED_AT_ONCE]]
+    return Ask("order", _which_order(context, orders), ids, ids)
 
 
 def _which_order(context: ToolContext, orders: Sequence[Order]) -> str:
@@ -172,12 +183,9 @@ def items_of(context: ToolContext, order: Order) -> tuple[Units, ...]:
         # Told by the quote: whatever is asked for is on its way back.
         return tuple(Units(variant_id=item.variant_id, quantity=item.quantity) for item in order.items)
     items = [item for item in order.items if item.variant_id in kept]
-    lines = [context.phrase("ask_items")]
-    lines += [
-        f"{number}. {item_text(context, item.title, item.options, kept[item.variant_id])}"
-        for number, item in enumerate(items, start=1)
-    ]
-    raise Ask("items", "\n".join(lines), [item.variant_id for item in items])
+    named = [item_text(context, item.title, item.options, kept[item.variant_id]) for item in items]
+    lines = [context.phrase("ask_items"), *(f"{number}. {name}" for number, name in enumerate(named, start=1))]
+    raise Ask("items", "\n".join(lines), [item.variant_id for item in items], named)
 
 
 def item_text(context: ToolContext, title: LocalText | None, options: dict[str, str], quantity: int) -> str:

@@ -38,7 +38,7 @@ class Asked(BaseModel):
     """A question that a tool asked back: the customer's next message may answer it, and the tool goes on.
 
     `slot` is what is missing, `heard` the customer's messages about this wish so far, `listed` the ids of what the question
-    listed, in order ("the second one").
+    listed, in order ("the second one"), `choices` the answers that it offers, as the customer would say them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +47,7 @@ class Asked(BaseModel):
     slot: Slot
     heard: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 class Facts(BaseModel):

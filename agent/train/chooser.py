@@ -1,0 +1,253 @@
+"""Fits the chooser: a LoRA and a head on the text encoder, a linear classifier beside them, and what joins and calibrates the two.
+
+Two rounds. In the first, one writer of each language is held out: on sentences of people whom it never read, the weight of the two
+classifiers and their temperature are fitted, and the figures of the card are measured. In the second all writers are learnt.
+"""
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, get_peft_model
+
+from agent.chooser.chooser import TALK, join, save
+from agent.chooser.evidence import calibration_error
+from agent.chooser.linear import Linear
+from agent.chooser.situation import Situation
+from agent.chooser.tuned import FIRST_LAYER, Tuned, normal, token_ids, upper_copy
+from agent.examples import REPLY, Example, digest_of, files_digest
+from agent.train.noise import noisy
+from tools.catalog.text_encoder import TextEncoder
+
+RANK = 16
+ALPHA = 32
+BATCH = 32
+LEARNING_RATE, HEAD_LEARNING_RATE = 1.5e-3, 3e-3
+WARM_UP = 0.06
+SMOOTHING = 0.05
+NOISE = 0.25
+"""Share of the sentences that get a slip, anew in every epoch."""
+
+Floats = NDArray[np.float32]
+Tell = Callable[[float, str], None]
+"""Told how much of all is done, from 0 to 1, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the result, besides the examples. `held_out` names the writers whom the first round does not read."""
+
+    held_out: tuple[str, ...]
+    epochs: int = 4
+    seed: int = 0
+    noise: float = NOISE
+
+
+def train_chooser(
+    encoder: TextEncoder, examples: Sequence[Example], plan: Plan, out: Path, checkpoints: Path, tell: Tell
+) -> dict[str, Any]:
+    """Fit on the examples and write `out`; returns the card. Interrupted, it goes on at the last whole epoch in `checkpoints`."""
+    labels = sorted({label for example in examples for label in _labels(example)})
+    known = [example for example in examples if example.writer not in plan.held_out]
+    unknown = [example for example in examples if example.writer in plan.held_out]
+    tuned, linear = _fit(encoder, known, labels, plan, checkpoints, lambda share, what: tell(share * 0.45, what))
+    shares = _predict(encoder, tuned, linear, unknown)
+    weight, temperature = _joined(*shares, unknown, labels)
+    figures = {"tuned alone": measured(shares[0], unknown, labels), "linear alone": measured(shares[1], unknown, labels)}
+    figures["joined"] = measured(join(*shares, weight, temperature), unknown, labels)
+    tuned, linear = _fit(encoder, examples, labels, plan, checkpoints, lambda share, what: tell(0.45 + share * 0.55, what))
+    card = {
+        "labels": labels,
+        "encoder": encoder.fingerprint,
+        "examples": files_digest(),
+        "sentences": len(examples),
+        "writers": sorted({example.writer for example in examples}),
+        "lora_scale": ALPHA / RANK,
+        "tuned_weight": weight,
+        "temperature": temperature,
+        "figures": figures,
+        "plan": asdict(plan),
+    }
+    tensors = {name: tensor.half() if "lora" in name else tensor for name, tensor in tuned.items()}
+    tensors |= {
+        "linear.mean": torch.from_numpy(linear.mean),
+        "linear.weights": torch.from_numpy(linear.weights).half(),
+        "linear.bias": torch.from_numpy(linear.bias),
+    }
+    save(out, tensors, card)
+    return card
+
+
+def measured(shares: NDArray[Any], examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+    """Accuracy by language on the sentences with one right tool, and the expected calibration error on all."""
+    tools = sorted({_tool(label) for label in labels})
+    by_tool = np.stack([shares[:, [_tool(label) == tool for label in labels]].sum(axis=1) for tool in tools], axis=1)
+    chosen, sure = by_tool.argmax(axis=1), by_tool.max(axis=1)
+    right = np.array([tools[index] in example.tools for index, example in zip(chosen, examples, strict=True)])
+    single = np.array([len(example.tools) == 1 for example in examples])
+    english = np.array([Situation.of(example).language == "en" for example in examples])
+    return {
+        "accuracy": float(right[single].mean()),
+        "accuracy_en": float(right[single & english].mean()),
+        "accuracy_zh": float(right[single & ~english].mean()),
+        "ece": calibration_error(sure[single].tolist(), right[single].tolist()),
+    }
+
+
+def _labels(example: Example) -> list[str]:
+    return [f"{TALK}{example.talk or 'unclear'}" if tool == REPLY else tool for tool in example.tools]
+
+
+def _tool(label: str) -> str:
+    return REPLY if label.startswith(TALK) else label
+
+
+def _right(examples: Sequence[Example], labels: Sequence[str]) -> Floats:
+    """Which labels are right: examples × labels, rows adding up to 1; an ambiguous sentence's labels share the 1."""
+    return np.array([[(label in right) / len(right) for label in labels] for right in map(_labels, examples)], dtype=np.float32)
+
+
+def _fit(
+    encoder: TextEncoder, examples: Sequence[Example], labels: Sequence[str], plan: Plan, checkpoints: Path, tell: Tell
+) -> tuple[dict[str, torch.Tensor], Linear]:
+    situations = [Situation.of(example) for example in examples]
+    right = _right(examples, labels)
+    tuned = _tune(encoder, examples, situations, right, plan, checkpoints, tell)
+    tell(1.0, "fitting the linear classifier")
+    sentences = [example.say for example in examples]
+    return tuned, Linear.fit(sentences, encoder.queries(sentences), situations, right)
+
+
+def _tune(
+    encoder: TextEncoder,
+    examples: Sequence[Example],
+    situations: Sequence[Situation],
+    right: Floats,
+    plan: Plan,
+    checkpoints: Path,
+    tell: Tell,
+) -> dict[str, torch.Tensor]:
+    """The LoRA's and the head's tensors, as `Tuned` reads them."""
+    torch.manual_seed(plan.seed)
+    config = LoraConfig(
+        r=RANK,
+        lora_alpha=ALPHA,
+        target_modules=["query", "key", "value", "dense"],
+        layers_to_transform=list(range(FIRST_LAYER, len(encoder.model.encoder.layer))),
+        layers_pattern="layer",
+    )
+    model = get_peft_model(upper_copy(encoder), config)
+    head = torch.nn.Linear(encoder.dimensions, right.shape[1])
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        [{"params": learnt, "peak": LEARNING_RATE}, {"params": head.parameters(), "peak": HEAD_LEARNING_RATE}], lr=0.0
+    )
+    target = torch.from_numpy(right)
+    steps_per_epoch = math.ceil(len(examples) / BATCH)
+    steps = steps_per_epoch * plan.epochs
+    state = _Checkpoint(checkpoints, f"{digest_of(examples)} {encoder.fingerprint} {plan}")
+    begin = state.load(model, head, optimizer)
+    model.train()
+    for epoch in range(begin, plan.epochs):
+        rng = random.Random(f"{plan.seed} {epoch}")
+        torch.manual_seed(plan.seed * 1000 + epoch)
+        said = [
+            noisy(example.say, situation.language, rng) if rng.random() < plan.noise else example.say
+            for example, situation in zip(examples, situations, strict=True)
+        ]
+        ids = token_ids(encoder, said, situations)
+        for number, batch in enumerate(_batches(ids, rng)):
+            step = epoch * steps_per_epoch + number
+            pace = min(1.0, (step + 1) / (WARM_UP * steps)) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * pace
+            pooled = torch.nn.functional.dropout(normal(encoder.pooled(model, [ids[index] for index in batch])), 0.1)
+            loss = torch.nn.functional.cross_entropy(head(pooled), target[batch], label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_([*learnt, *head.parameters()], 1.0)
+            optimizer.step()
+            tell((step + 1) / steps, f"epoch {epoch + 1} of {plan.epochs}, loss {loss.item():.2f}")
+        state.save(model, head, optimizer, epoch + 1)
+    return _tensors(model, head)
+
+
+def _batches(ids: Sequence[Sequence[int]], rng: random.Random) -> list[list[int]]:
+    """All sentences in random order, like lengths together within a stretch of twenty batches: little of a batch is padding."""
+    order = list(range(len(ids)))
+    rng.shuffle(order)
+    batches = []
+    for start in range(0, len(order), BATCH * 20):
+        stretch = sorted(order[start : start + BATCH * 20], key=lambda index: len(ids[index]))
+        batches += [stretch[at : at + BATCH] for at in range(0, len(stretch), BATCH)]
+    rng.shuffle(batches)
+    return batches
+
+
+def _tensors(model: torch.nn.Module, head: torch.nn.Linear) -> dict[str, torch.Tensor]:
+    tensors = {f"head.{name}": tensor.detach().clone() for name, tensor in head.named_parameters()}
+    for name, tensor in model.named_parameters():
+        if tensor.requires_grad:
+            tensors[name.removeprefix("base_model.model.").replace(".default.weight", "")] = tensor.detach().clone()
+    return tensors
+
+
+class _Checkpoint:
+    """The last whole epoch of a round, as one file; a round with other examples or another plan has another file."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"chooser-{hashlib.sha256(what.encode()).hexdigest()[:16]}.pt"
+
+    def load(self, model: torch.nn.Module, head: torch.nn.Linear, optimizer: torch.optim.Optimizer) -> int:
+        """Put the state back; returns how many epochs are done."""
+        if not self._path.exists():
+            return 0
+        kept = torch.load(self._path, weights_only=True)
+        model.load_state_dict(kept["model"], strict=False)
+        head.load_state_dict(kept["head"])
+        optimizer.load_state_dict(kept["optimizer"])
+        return int(kept["epochs"])
+
+    def save(self, model: torch.nn.Module, head: torch.nn.Linear, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+        """Write the state, whole or not at all."""
+        learnt = {name: tensor for name, tensor in model.state_dict().items() if "lora_" in name}
+        partial = self._path.with_suffix(".partial")
+        torch.save({"model": learnt, "head": head.state_dict(), "optimizer": optimizer.state_dict(), "epochs": epochs}, partial)
+        partial.replace(self._path)
+
+
+def _predict(
+    encoder: TextEncoder, tensors: dict[str, torch.Tensor], linear: Linear, examples: Sequence[Example]
+) -> tuple[Floats, Floats]:
+    """Each classifier's shares for the examples: examples × labels."""
+    tuned = Tuned(encoder, tensors, ALPHA / RANK)
+    situations = [Situation.of(example) for example in examples]
+    vectors = encoder.queries([example.say for example in examples])
+    return (
+        np.concatenate([tuned.shares([each.say], [situation]) for each, situation in zip(examples, situations, strict=True)]),
+        np.stack(
+            [
+                linear.shares(each.say, vector, situation)
+                for each, vector, situation in zip(examples, vectors, situations, strict=True)
+            ]
+        ),
+    )
+
+
+def _joined(tuned: Floats, linear: Floats, examples: Sequence[Example], labels: Sequence[str]) -> tuple[float, float]:
+    """The weight and temperature under which the right labels are likeliest."""
+    right = _right(examples, labels)
+
+    def loss(weight: float, temperature: float) -> float:
+        return float(-(right * np.log(join(tuned, linear, weight, temperature))).sum(axis=1).mean())
+
+    tried = [(weight / 20, temperature / 20) for weight in range(0, 21) for temperature in range(6, 41)]
+    return min(tried, key=lambda each: loss(*each))

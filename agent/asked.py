@@ -11,6 +11,7 @@ from functools import cache
 
 import yaml
 
+from agent.promises import claims, is_negative
 from tools.kit.errors import BadSettings
 from tools.kit.facts import Fact
 from tools.kit.phrases import PROMPTS
@@ -56,6 +57,59 @@ def _topics() -> tuple[Topic, ...]:
 def topics_asked(said: str, language: Language) -> list[Topic]:
     """The topics that the message asks about."""
     return [topic for topic in _topics() if topic.asked[language].search(said)]
+
+
+def taken_up(sentence: str, said: str, facts: Sequence[Fact], language: Language) -> str | None:
+    """A word of the customer's yes-or-no question that the sentence affirms although no fact has it: "Yes, it has goose feathers"."""
+    if not _answers_yes_or_no(sentence, said, language) or is_negative(sentence.lower()):
+        return None
+    told = " ".join(fact.text for fact in facts).lower()
+    return next((words[0] for words in _repeated(sentence, said, language) if not any(word in told for word in words)), None)
+
+
+def contradicted(sentence: str, said: str, facts: Sequence[Fact], language: Language) -> Fact | None:
+    """The fact that says no where the sentence, an answer to a yes-or-no question, says yes; or the other way round."""
+    repeated = _repeated(sentence, said, language)
+    told = " ".join(fact.text for fact in facts).lower()
+    is_no = is_negative(sentence.lower())
+    # "No, it is not a dark roast" is right where the facts know of a light roast only.
+    is_beside = is_no and not all(any(word in told for word in words) for words in repeated)
+    if is_beside or not _answers_yes_or_no(sentence, said, language):
+        return None
+    for words in repeated:
+        clauses = [
+            (fact, is_negative(clause))
+            for fact in facts
+            for clause in re.split(r"[.,:;。，：；]", _without_title(fact).lower())
+            if any(word in clause for word in words)
+        ]
+        if clauses and all(says_no != is_no for _, says_no in clauses):
+            return clauses[0][0]
+    return None
+
+
+def _answers_yes_or_no(sentence: str, said: str, language: Language) -> bool:
+    is_asked = _matches(claims()["yes_or_no"][language], said.lower())
+    says_so = is_asked or _matches(claims()["says_yes"][language], sentence.lower())
+    return says_so and not sentence.rstrip().endswith(("?", "？"))
+
+
+def _repeated(sentence: str, said: str, language: Language) -> list[list[str]]:
+    """The question's words that the sentence has too, in all spellings that count as the same; small words left out."""
+    small = claims()["small_words"][language]
+    lowered = sentence.lower()
+    if language == "zh":
+        runs = re.findall("[\u4e00-\u9fff]{2,}", re.sub(f"[{small}]", " ", said))
+        pairs = [[run[index : index + 2] for index in range(len(run) - 1)] for run in runs]
+        return [run for run in pairs if any(pair in lowered for pair in run)]
+    words = [word for word in re.findall(r"[a-z]{4,}", said.lower()) if not {word, word.rstrip("s")} & set(small)]
+    # "Feathers" and "feather", "recyclable" and "recycled" are the same here.
+    stems = [word.rstrip("s")[:6] for word in words]
+    return [[stem] for stem in stems if re.search(rf"\b{stem}", lowered)]
+
+
+def _matches(patterns: Sequence[str], text: str) -> bool:
+    return any(re.search(pattern, text) for pattern in patterns)
 
 
 def _without_title(fact: Fact) -> str:

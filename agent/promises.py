@@ -36,7 +36,8 @@ _ZH_NUMBER = re.compile(r"([一二两三四五六七八九十百千万]+)(?=[天
 
 
 @cache
-def _claims() -> dict[str, Any]:
+def claims() -> dict[str, Any]:
+    """The words of prompts/claims.yaml."""
     loaded: dict[str, Any] = yaml.safe_load((PROMPTS / "claims.yaml").read_text(encoding="utf-8"))
     return loaded
 
@@ -169,7 +170,7 @@ class PromiseCheck:
 
     def _catalogue_words(self, text: str, everything: str) -> str | None:
         # "We have none in blue": what the customer asked for may be denied or asked about without a fact, never affirmed.
-        denied = _negative(text.lower()) or text.rstrip().endswith(("?", "？"))
+        denied = is_negative(text.lower()) or text.rstrip().endswith(("?", "？"))
         for word in self._vocabulary:
             if mentions(text, word) and word not in everything.lower() and not (denied and word in self._said.lower()):
                 return f"'{word}' stands in no fact"
@@ -219,7 +220,7 @@ _BOOKS = ("quote:", "order:", "clause:")
 
 
 def _deeds(lowered: str, books: str) -> str | None:
-    for pattern in _languages(_claims()["deeds"]):
+    for pattern in _languages(claims()["deeds"]):
         if (found := re.search(pattern, lowered)) and found.group() not in books.lower():
             return f"'{found.group()}' promises a deed that no code has done"
     return None
@@ -227,7 +228,7 @@ def _deeds(lowered: str, books: str) -> str | None:
 
 def _refusal(lowered: str, everything: str) -> str | None:
     """A model that says it cannot help, with the facts before it, is wrong."""
-    for words in _languages(_claims()["refusals"]):
+    for words in _languages(claims()["refusals"]):
         if words in lowered and words not in everything.lower():
             return f"'{words}', though there are facts"
     return None
@@ -235,14 +236,15 @@ def _refusal(lowered: str, everything: str) -> str | None:
 
 def _times(lowered: str, everything: str) -> str | None:
     told = everything.lower()
-    for word in _languages(_claims()["times"]):
+    for word in _languages(claims()["times"]):
         if mentions(lowered, word) and word not in told:
             return f"'{word}' stands in no fact"
     return None
 
 
-def _negative(text: str) -> bool:
-    words: dict[Language, list[str]] = _claims()["negations"]
+def is_negative(text: str) -> bool:
+    """Whether the text, in lower case, denies something."""
+    words: dict[Language, list[str]] = claims()["negations"]
     return any(re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", text) for word in words["en"]) or any(
         word in text for word in words["zh"]
     )
@@ -252,7 +254,7 @@ def _rules(lowered: str, facts: list[str]) -> str | None:
     if lowered.rstrip().endswith(("?", "？")):
         # A question about a return promises nothing.
         return None
-    table: dict[Language, dict[str, list[str]]] = _claims()["rules"]
+    table: dict[Language, dict[str, list[str]]] = claims()["rules"]
     for rule in table["en"]:
         words = [*table["en"][rule], *table["zh"][rule]]
         if not _has(lowered, words):
@@ -260,20 +262,20 @@ def _rules(lowered: str, facts: list[str]) -> str | None:
         clauses = [part for fact in facts for part in re.split(r"[.!?;。！？；]", fact) if _has(part, words)]
         if not clauses:
             return f"no fact speaks of '{rule}'"
-        if not any(_negative(clause) == _negative(lowered) for clause in clauses):
+        if not any(is_negative(clause) == is_negative(lowered) for clause in clauses):
             return f"the facts say the opposite on '{rule}'"
     return None
 
 
 def _stock(lowered: str, everything: str) -> str | None:
-    table = _claims()
+    table = claims()
     gone, there = _languages(table["sold_out"]), _languages(table["in_stock"])
     if _has(lowered, gone) and not _has(everything, gone):
         return "no fact says that it is sold out"
     without_gone = lowered
     for word in gone:
         without_gone = without_gone.replace(word, "")
-    if _has(without_gone, there) and not _negative(without_gone):
+    if _has(without_gone, there) and not is_negative(without_gone):
         told = everything
         for word in gone:
             told = told.replace(word, "")

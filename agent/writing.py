@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage, SystemMessage
 
-from agent.asked import Topic, topics_asked
+from agent.asked import Topic, contradicted, taken_up, topics_asked
 from agent.promises import PromiseCheck, Sentences, tells
 from agent.prompts import fill
 from tools.kit.errors import ModelFailed
@@ -116,11 +116,20 @@ def made_reply(
         return
     closing = phrase("not_known_next", question.language) if unknown else question.next_step
     left = MOST_SENTENCES - bool(closing) - bool(unknown)
-    asked = ""
+    asked, doubted = "", False
     try:
         for sentence in written_sentences(model, reply_messages(prefix, question), count):
             is_listed = bool(_LIST_LINE.match(sentence.lstrip("\n")))
             if not sentence.strip() or (left <= 0 and not is_listed and not _is_question(sentence)):
+                continue
+            if fact := contradicted(sentence, question.said, question.facts, question.language):
+                note(f"replaced: {sentence.strip()!r} because {fact.text!r} says the opposite")
+                sentence = sentence[: len(sentence) - len(sentence.lstrip())] + _ended(fact.text, question.language)
+                if sentence.strip() in noted.text:
+                    continue
+            elif word := taken_up(sentence, question.said, question.facts, question.language):
+                note(f"not sent: {sentence.strip()!r} because '{word}' stands in no fact")
+                doubted = True
                 continue
             sent, asked = check.pass_or_replace(sentence), ""
             if _is_question(sent):
@@ -140,11 +149,14 @@ def made_reply(
     for text in _left_out(told_of, question, check, noted.text):
         note(f"told by code: {text!r}")
         yield noted.tell(_joined(noted.text, text, question.language))
-    if not check.has_told and not told_of:
+    if doubted and not told_of:
+        closing = phrase("not_known_next", question.language)
+        yield noted.tell(_joined(noted.text, phrase("not_known_this", question.language), question.language))
+    elif not check.has_told and not told_of:
         yield noted.tell("\n" * bool(noted.text.strip()) + _plainly(check.tellable, question.language) + "\n")
     if unknown:
         yield noted.tell(_joined(noted.text, _do_not_know(unknown, question.language), question.language))
-    if last := closing if unknown else asked or closing:
+    if last := closing if unknown or doubted else asked or closing:
         yield noted.tell(_joined(noted.text, last, question.language))
 
 
@@ -177,7 +189,11 @@ def _left_out(topics: Iterable[Topic], question: Question, check: PromiseCheck, 
             if not any(tells(told, fact) for fact in facts):
                 told += facts[0].text
                 text = _named(facts[0], question) if len(about) > 1 else facts[0].text
-                yield text if text.endswith((".", "。", "!", "！")) else text + ("。" if question.language == "zh" else ".")
+                yield _ended(text, question.language)
+
+
+def _ended(text: str, language: Language) -> str:
+    return text if text.endswith((".", "。", "!", "！")) else text + ("。" if language == "zh" else ".")
 
 
 def _openings(facts: Sequence[Fact]) -> list[Fact]:

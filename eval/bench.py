@@ -220,6 +220,46 @@ def choose(
 
 
 @app.command()
+def replies(
+    cases: Annotated[
+        list[Path], typer.Option("--cases", help="A file of facts and questions; give it several times.", exists=True)
+    ],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many cases, spread over the files.")] = None,
+    shop: ShopOption = "demo",
+    as_json: JsonOption = False,
+) -> None:
+    """Let the chat model write replies from facts, and score them as written and as sent after the promise check."""
+    from agent.turn import prefix_of
+    from eval.replies import CRITERIA, measure_replies, misses, read_cases, score, spread, words_of
+
+    read = [case for file in cases for case in read_cases(file)]
+    chosen = spread(read, limit)
+    with _agent_apart(load_settings(), shop) as opened:
+        opened.load_model()
+        tried = measure_replies(opened.model, prefix_of(opened.shop), chosen, words_of(read))
+        outcomes = list(_track(tried, len(chosen), "replies"))
+    result = {**score(outcomes), "misses": misses(outcomes)}
+    if as_json:
+        return _print_json(result)
+    _print_bars(
+        "% right",
+        {f"{what}, {stage}": 100 * result[stage][what] for what in (*CRITERIA, "all") for stage in ("written", "sent")},
+        digits=0,
+    )
+    _print_table(
+        ["language", "written, all right", "sent, all right"],
+        [
+            [language, f"{by['written']['all']:.0%}", f"{by['sent']['all']:.0%}"]
+            for language, by in result["by_language"].items()
+        ],
+    )
+    _print_table(
+        ["said", "sent", "missed"], [[miss["said"], miss["sent"], ", ".join(miss["missed"])] for miss in result["misses"]]
+    )
+    out.print(f"{result['cases']} replies, {result['seconds_median']:.1f} s each (median)")
+
+
+@app.command()
 def photos(
     grocery: Annotated[
         Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)

@@ -16,21 +16,19 @@ import re
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.intake import mask_private
-from agent.promises import PromiseCheck, Sentences
+from agent.promises import PromiseCheck, Sentences, claims
 from agent.writing import Question, made_reply
 from tools.kit.errors import OperatorError
 from tools.kit.facts import Fact
-from tools.kit.phrases import PROMPTS, phrase
+from tools.kit.phrases import phrase
 from tools.shop.types import LANGUAGES, Language
 
 Criterion = Literal["faithful", "complete", "language", "short", "next_step"]
@@ -179,20 +177,16 @@ def score_reply(case: Case, reply: str, words: ShopWords) -> Text:
     )
 
 
-@cache
-def _claims() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((PROMPTS / "claims.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
 def admits(reply: str, language: Language) -> bool:
     """Whether the reply says that something is not known."""
     lowered = reply.lower().replace("’", "'")
-    return any(re.search(pattern, lowered) for pattern in _claims()["unknown"][language])
+    return any(re.search(pattern, lowered) for pattern in claims()["unknown"][language])
 
 
 def _code_admits(sentence: str, language: Language) -> bool:
     """Whether it is the agent's own sentence on what is not known: it names what was asked and claims nothing of it."""
+    if sentence == phrase("not_known_this", language):
+        return True
     before, _, after = phrase("not_known", language, what="\0").partition("\0")
     return sentence.startswith(before) and sentence.endswith(after)
 
@@ -228,7 +222,7 @@ def _has_next_step(case: Case, sentences: Sequence[str]) -> bool:
 
 def _is_step(sentence: str, language: Language) -> bool:
     lowered = sentence.lower()
-    return lowered.endswith(("?", "？")) or any(words in lowered for words in _claims()["invitations"][language])
+    return lowered.endswith(("?", "？")) or any(words in lowered for words in claims()["invitations"][language])
 
 
 def measure_replies(model: BaseChatModel, prefix: str, cases: Sequence[Case], words: ShopWords) -> Iterator[Outcome]:

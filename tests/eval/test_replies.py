@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
+from typer.testing import CliRunner
 
+from eval import bench
 from eval.replies import (
     CRITERIA,
     Case,
@@ -224,3 +227,41 @@ def test_a_limit_takes_cases_from_all_of_the_list() -> None:
     assert sum(case.language == "zh" for case in spread(cases, 20)) in (9, 10)
     assert spread(cases, None) == cases
     assert spread(cases, 10_000) == cases
+
+
+class Opening:
+    """What the command needs of an opened agent."""
+
+    shop = None
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self.model = model
+
+    def load_model(self) -> None:
+        pass
+
+
+def test_the_command_prints_a_table_with_bars_or_one_json_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    @contextmanager
+    def apart(*_: Any) -> Iterator[Opening]:
+        yield Opening(Says(reply="It is 46 cm tall and dims in three steps."))
+
+    monkeypatch.setattr(bench, "_agent_apart", apart)
+    monkeypatch.setattr("agent.turn.prefix_of", lambda _: "role")
+    files = []
+    for case in (LAMP, SHELL):
+        files += ["--cases", str(tmp_path / f"{case.language}.jsonl")]
+        (tmp_path / f"{case.language}.jsonl").write_text(case.model_dump_json(), encoding="utf-8")
+
+    def printed(*arguments: str) -> str:
+        result = CliRunner().invoke(bench.app, ["replies", *files, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    result = json.loads(printed("--json").splitlines()[-1])
+    assert result["cases"] == 2
+    assert result["by_language"]["en"]["sent"]["all"] == 1
+    assert result["by_language"]["zh"]["sent"]["language"] == 0
+    assert [miss["said"] for miss in result["misses"]] == [SHELL.said]
+    assert json.loads(printed("--json", "--limit", "1").splitlines()[-1])["cases"] == 1
+    assert "█" in printed()

@@ -32,7 +32,8 @@ EXTRA = ("peft", "gguf", "accelerate")
 """What the extra `train` installs."""
 CASES = Path(__file__).resolve().parents[2] / "eval" / "cases"
 DEFAULT_BASE = "qwen2.5-coder-0.5b"
-BEFORE_FULL, BEFORE, AFTER = "base, the agent's long prompt", "base, short prompt", "base + adapter, short prompt"
+BEFORE_FULL, BEFORE, AFTER = "base, long prompt", "base", "base + adapter"
+"""The rows of the table: the agent's own prompt of 1,000 tokens and more, and twice the short one that the adapter was trained with."""
 
 
 @app.callback()
@@ -73,7 +74,7 @@ def chat(
     from agent.train.gguf_adapter import ARCHITECTURES, write_gguf_adapter
     from agent.train.lessons import choose, hold_out, load_decisions, load_replies, read_cases
 
-    tried = read_cases(sorted(CASES.glob("choices_dev.*.jsonl")) if cases is None else cases)
+    tried = read_cases(sorted(CASES.glob("choose_dev.*.jsonl")) if cases is None else cases)
     lessons = choose([*load_decisions(), *load_replies()], limit, seed=0)
     learnt, held_out = hold_out(lessons, seed=0)
     if not learnt or not held_out:
@@ -104,7 +105,8 @@ def chat(
         adapter, student.learnt, architecture=student.architecture, layers=depth, alpha=plan.alpha, name=adapter.stem
     )
     student.model.peft_config["default"].base_model_name_or_path = name
-    student.model.save_pretrained(str(folder / "peft"))
+    # The vocabulary does not learn; to find that out by itself, peft would ask the hub.
+    student.model.save_pretrained(str(folder / "peft"), save_embedding_layers=False)
     facts = {
         "name": adapter.stem,
         "base": name,

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
@@ -57,7 +58,8 @@ def measure_decisions(engine: Engine, cases: Sequence[Case], prompt: Prompt, adv
     # Loading and the first evaluation of the prefix are not part of a decision.
     chooser = LocalGGUF(engine=engine).bind_tools(TOOLS, write_reply=False)
     if cases:
-        _chosen(chooser, prompt(cases[0]))
+        with suppress(ModelFailed):
+            _chosen(chooser, prompt(cases[0]))
     right: dict[Language, list[bool]] = defaultdict(list)
     seconds, failed, missed = [], 0, []
     for case in cases:

@@ -54,7 +54,7 @@ def adapter(learnt: tuple[lora.Student, lora.Progress], tmp_path_factory: pytest
 def test_training_lowers_the_loss_of_lessons_held_out(learnt: tuple[lora.Student, lora.Progress]) -> None:
     _, run = learnt
     assert [look["step"] for look in run.looks] == [0, 25, 30]
-    assert run.best < 0.5 * run.looks[0]["all"]
+    assert run.best < 0.7 * run.looks[0]["all"]
     assert run.ended
 
 

@@ -60,11 +60,22 @@ def topics_asked(said: str, language: Language) -> list[Topic]:
 
 
 def taken_up(sentence: str, said: str, facts: Sequence[Fact], language: Language) -> str | None:
-    """A word of the customer's yes-or-no question that the sentence affirms although no fact has it: "Yes, it has goose feathers"."""
+    """A word that the sentence only repeats from the customer's yes-or-no question, and affirms: "Yes, it has goose feathers".
+
+    None where the facts, titles apart, have one of the words repeated, or the sentence tells something of theirs besides.
+    """
     if not _answers_yes_or_no(sentence, said, language) or is_negative(sentence.lower()):
         return None
-    told = " ".join(fact.text for fact in facts).lower()
-    return next((words[0] for words in _repeated(sentence, said, language) if not any(word in told for word in words)), None)
+    titles = " ".join(fact.text.removesuffix(_without_title(fact)) for fact in facts).lower()
+    told = " ".join(map(_without_title, facts)).lower()
+    repeated = [words for words in _repeated(sentence, said, language) if not any(word in titles for word in words)]
+    if not repeated or any(word in told for words in repeated for word in words):
+        return None
+    own = " ".join(fact.text for fact in facts if _without_title(fact) == fact.text).lower()
+    is_told_more = any(
+        word in own for words in _repeated(sentence, sentence, language) for word in words if word not in said.lower()
+    )
+    return None if is_told_more or any(number in own for number in re.findall(r"\d+", sentence)) else repeated[0][0]
 
 
 def contradicted(sentence: str, said: str, facts: Sequence[Fact], language: Language) -> Fact | None:

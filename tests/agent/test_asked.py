@@ -78,6 +78,7 @@ def test_a_yes_that_only_repeats_the_question_is_noticed(sentence: str, said: st
         ("No, it has no goose feathers.", "does it have goose feathers?", "en"),
         ("Yes, its filling is polyester.", "is the filling polyester?", "en"),
         ("It weighs 2 kg.", "how heavy are the feathers?", "en"),
+        ("It is polyester and feels fluffy.", "is it fluffy?", "en"),
         ("Are you allergic to feathers?", "is it free of feathers?", "en"),
         ("没有鹅毛。", "有鹅毛吗", "zh"),
         ("是的，填充是聚酯纤维。", "填充是聚酯的吗", "zh"),

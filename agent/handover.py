@@ -7,26 +7,22 @@ same. It does not know when a hand-over is due, nor what the agent makes of what
 
 import shlex
 import sqlite3
-import unicodedata
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from agent.database import Database, Migrations, stored_time, without_controls
 from tools.kit.errors import OperatorError
 from tools.kit.facts import Fact, Why
-from tools.kit.transaction import transaction
 
 HANDOVERS = "handovers.sqlite"
 """The file's name in the data folder."""
 
 State = Literal["none", "waiting", "held"]
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+MIGRATIONS: Migrations = (
     (
         """
         CREATE TABLE handovers (
@@ -46,10 +42,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX messages_of_conversation ON handover_messages (conversation_id, entry)",
     ),
 )
-"""Step n takes a database from user_version n to n + 1. Steps are only ever appended."""
-
-BUSY_SECONDS = 30.0
-"""How long to wait for another writer to end."""
 
 
 class NoHandover(OperatorError):
@@ -153,16 +145,14 @@ class HandoverDesk:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with self._connected(make=True) as connection:
-                if _version(connection) < len(MIGRATIONS):
-                    # SQLite does not wait for others where a file becomes a WAL one; it fails.
-                    with FileLock(file.with_name(file.name + ".lock"), timeout=BUSY_SECONDS):
-                        _migrate(connection)
-        except OSError as error:
-            raise self._unusable(error) from error
+        self._database = Database(
+            file,
+            MIGRATIONS,
+            lambda error: DeskUnusable(
+                f"the hand-overs in '{file}' cannot be used ({error}); see that the file is there and may be written, "
+                "or move it away and start again with an empty one."
+            ),
+        )
 
     def request(self, packet: Packet) -> Literal["waiting", "held"]:
         """Ask for a person, or tell the one who is asked already what is new; the state after it.
@@ -170,20 +160,20 @@ class HandoverDesk:
         While the hand-over waits or is held the new packet takes the old one's place and nothing else changes.
         """
         kept = Packet.model_validate(_clean_values(packet.model_dump(fallback=str)))
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO handovers (conversation_id, state, packet, at, updated_at) VALUES (:id, 'waiting', :packet, :at, :at)"
                 " ON CONFLICT (conversation_id) DO UPDATE SET packet = excluded.packet, updated_at = excluded.updated_at,"
                 " at = CASE WHEN state IN ('waiting', 'held') THEN at ELSE excluded.at END,"
                 " staff = CASE WHEN state = 'held' THEN staff END,"
                 " state = CASE WHEN state = 'held' THEN 'held' ELSE 'waiting' END",
-                {"id": kept.conversation_id, "packet": kept.model_dump_json(fallback=str), "at": _stored(kept.at)},
+                {"id": kept.conversation_id, "packet": kept.model_dump_json(fallback=str), "at": stored_time(kept.at)},
             )
             return "held" if _row(connection, kept.conversation_id)["state"] == "held" else "waiting"
 
     def state(self, conversation_id: str) -> State:
         """Whether the conversation waits for a person or is held by one; given back and closed are "none"."""
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             row = _find(connection, conversation_id)
         return row["state"] if row is not None and row["state"] in ("waiting", "held") else "none"
 
@@ -193,7 +183,7 @@ class HandoverDesk:
 
     def open(self) -> list[Handover]:
         """All that wait or are held, the longest wait first."""
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             rows = connection.execute(
                 "SELECT conversation_id, state, packet, at, staff, (SELECT COUNT(*) FROM handover_messages AS heard"
                 "  WHERE heard.conversation_id = handovers.conversation_id AND heard.speaker = 'customer' AND heard.at >= handovers.at"
@@ -221,7 +211,7 @@ class HandoverDesk:
 
     def packet(self, conversation_id: str) -> Packet:
         """The newest packet, also of a hand-over that has ended. Raises NoHandover if there never was one."""
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             return Packet.model_validate_json(_row(connection, conversation_id)["packet"])
 
     def messages(self, conversation_id: str, after_entry: int = 0, *, notes: bool = False) -> list[DeskMessage]:
@@ -229,11 +219,11 @@ class HandoverDesk:
 
         Empty for a conversation that was never handed over.
         """
-        with self._connected() as connection:
+        with self._database.connected() as connection:
             rows = connection.execute(
                 "SELECT entry, at, speaker, staff, text FROM handover_messages"
                 " WHERE conversation_id = ? AND entry > ? AND (? OR speaker <> 'note') ORDER BY entry",
-                (_clean(conversation_id), after_entry, notes),
+                (without_controls(conversation_id), after_entry, notes),
             ).fetchall()
         return [DeskMessage.model_validate(dict(row)) for row in rows]
 
@@ -244,7 +234,7 @@ class HandoverDesk:
         gone and from whom it is taken over. Raises NoHandover if the customer is not waiting (any more).
         """
         name = _name(staff)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = _open_row(connection, conversation_id)
             if row["state"] == "held" and row["staff"] not in (name, instead_of and _clean_line(instead_of)):
                 raise HeldBySomebodyElse(conversation_id, row["staff"])
@@ -257,10 +247,10 @@ class HandoverDesk:
 
         Raises NothingToSay, NoHandover, NotTaken or HeldBySomebodyElse, and then nothing was said.
         """
-        name, said = _name(staff), _clean(text).strip()
+        name, said = _name(staff), without_controls(text).strip()
         if not said:
             raise NothingToSay("there is no text in this message; write what the customer shall read.")
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             _held_by(connection, conversation_id, name)
             return _add(connection, conversation_id, "staff", name, said, now)
 
@@ -269,11 +259,11 @@ class HandoverDesk:
 
         `text` is kept as it comes: mask what is private first.
         """
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = _find(connection, conversation_id)
             if row is None or row["state"] != "held":
                 return None
-            return _add(connection, conversation_id, "customer", None, _clean(text).strip(), now)
+            return _add(connection, conversation_id, "customer", None, without_controls(text).strip(), now)
 
     def give_back(self, conversation_id: str, staff: str, now: datetime, note: str = "") -> None:
         """Let the agent go on; `note` tells it and colleagues what was agreed, the customer does not read it.
@@ -281,7 +271,7 @@ class HandoverDesk:
         Raises NoHandover, NotTaken or HeldBySomebodyElse.
         """
         name = _name(staff)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             _held_by(connection, conversation_id, name)
             self._end(connection, conversation_id, "given_back", name, now, note)
 
@@ -291,7 +281,7 @@ class HandoverDesk:
         Raises NoHandover or HeldBySomebodyElse.
         """
         name = _name(staff)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             row = _open_row(connection, conversation_id)
             if row["state"] == "held" and row["staff"] != name:
                 raise HeldBySomebodyElse(conversation_id, row["staff"])
@@ -299,62 +289,14 @@ class HandoverDesk:
 
     @staticmethod
     def _end(connection: sqlite3.Connection, conversation_id: str, state: str, staff: str, now: datetime, note: str) -> None:
-        if kept := _clean(note).strip():
+        if kept := without_controls(note).strip():
             _add(connection, conversation_id, "note", staff, kept, now)
         _set_state(connection, conversation_id, state, staff, now)
-
-    @contextmanager
-    def _connected(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection of its own: opening one costs less than a millisecond and needs no lock among threads."""
-        try:
-            with closing(
-                sqlite3.connect(
-                    f"{self._file.absolute().as_uri()}?mode={'rwc' if make else 'rw'}",
-                    uri=True,
-                    timeout=BUSY_SECONDS,
-                    isolation_level=None,  # transactions begin and end where this module says so
-                )
-            ) as connection:
-                connection.row_factory = sqlite3.Row
-                # Who holds a conversation is still so if the power fails the moment after.
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                yield connection
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection, transaction(connection):
-            yield connection
-
-    def _unusable(self, error: Exception) -> DeskUnusable:
-        return DeskUnusable(
-            f"the hand-overs in '{self._file}' cannot be used ({error}); see that the file is there and may be written, "
-            "or move it away and start again with an empty one."
-        )
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(f"written by a newer Storehand (version {version}); update Storehand")
-    return int(version)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    for step in MIGRATIONS[_version(connection) :]:
-        for statement in step:
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-    connection.execute("COMMIT")
 
 
 def _find(connection: sqlite3.Connection, conversation_id: str) -> sqlite3.Row | None:
     found: sqlite3.Row | None = connection.execute(
-        "SELECT * FROM handovers WHERE conversation_id = ?", (_clean(conversation_id),)
+        "SELECT * FROM handovers WHERE conversation_id = ?", (without_controls(conversation_id),)
     ).fetchone()
     return found
 
@@ -392,7 +334,7 @@ def _held_by(connection: sqlite3.Connection, conversation_id: str, staff: str) -
 def _set_state(connection: sqlite3.Connection, conversation_id: str, state: str, staff: str, now: datetime) -> None:
     connection.execute(
         "UPDATE handovers SET state = ?, staff = ?, updated_at = ? WHERE conversation_id = ?",
-        (state, staff, _stored(now), _clean(conversation_id)),
+        (state, staff, stored_time(now), without_controls(conversation_id)),
     )
 
 
@@ -406,7 +348,7 @@ def _add(
 ) -> DeskMessage:
     entry = connection.execute(
         "INSERT INTO handover_messages (conversation_id, at, speaker, staff, text) VALUES (?, ?, ?, ?, ?)",
-        (_clean(conversation_id), _stored(now), speaker, staff, text),
+        (without_controls(conversation_id), stored_time(now), speaker, staff, text),
     ).lastrowid
     assert entry is not None, "an INSERT has a row id"
     return DeskMessage(entry=entry, at=now, speaker=speaker, staff=staff, text=text)
@@ -420,27 +362,14 @@ def _name(staff: str) -> str:
 
 
 def _clean_line(text: str) -> str:
-    return " ".join(_clean(text).split())
-
-
-def _clean(text: str) -> str:
-    """Without NUL and other control characters, which cut a text short in SQLite or steer the terminal that shows it."""
-    text = text.replace("\r\n", "\n")
-    return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cs"))
+    return " ".join(without_controls(text).split())
 
 
 def _clean_values(value: Any) -> Any:
     if isinstance(value, str):
-        return _clean(value)
+        return without_controls(value)
     if isinstance(value, dict):
         return {_clean_values(key): _clean_values(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_clean_values(each) for each in value]
     return value
-
-
-def _stored(at: datetime) -> str:
-    """As text that sorts by time. Raises ValueError without a time zone: it would be guessed."""
-    if at.tzinfo is None:
-        raise ValueError(f"{at} has no time zone")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

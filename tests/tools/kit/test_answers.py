@@ -4,6 +4,7 @@ import pytest
 
 from tests.tools.demo_shop import DemoShop
 from tools.kit.answers import (
+    corrects,
     is_angry,
     is_no,
     is_yes,
@@ -192,3 +193,48 @@ def test_another_variant_keeps_what_is_not_said(shop: DemoShop) -> None:
         {"color": "sage", "size": "L"}
     ]
     assert read_variant("something nicer", dress, shop) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no, I meant the blue one",
+        "No I’m returning it. No, I mean the other order",
+        "wait no i meant swap it not refund it",
+        "no no no, I said swap, not refund",
+        "thats not what i asked, WHEN does it get here",
+        "You misunderstood, it has not even arrived",
+        "不是，我是说另一件",
+        "我说的是杯子不是被子哈哈",
+        "不对，我问的是运费",
+        "你理解错啦 我没收到货呢",
+        "答非所问",
+    ],
+)
+def test_who_was_missed_says_so(text: str) -> None:
+    assert corrects(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "no",
+            "yes",
+            "that's wrong, it should be size M",
+            "I meant to order two, not one",
+            "what do you mean by final sale?",
+        ),
+        *(
+            "it's not what I ordered",
+            "when did you ship it, the coffee i mean",
+            "no thanks",
+            "不是",
+            "我的订单在哪",
+            "这个是什么意思",
+        ),
+    ],
+)
+def test_who_corrects_nobody_or_only_themselves_does_not(text: str) -> None:
+    assert not corrects(text)

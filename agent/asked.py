@@ -99,6 +99,14 @@ def contradicted(sentence: str, said: str, facts: Sequence[Fact], language: Lang
     return None
 
 
+def nearest_facts(said: str, facts: Sequence[Fact], language: Language) -> list[Fact]:
+    """The facts that have a word of the message, besides first lines and titles; empty where none has."""
+    own = [fact for fact in facts if _without_title(fact) == fact.text]
+    titles = " ".join(fact.text for fact in facts if fact not in own).lower()
+    asked = [word for words in _repeated(said, said, language) for word in words if word not in titles]
+    return [fact for fact in own if any(word in fact.text.lower() for word in asked)]
+
+
 def _answers_yes_or_no(sentence: str, said: str, language: Language) -> bool:
     is_asked = _matches(claims()["yes_or_no"][language], said.lower())
     says_so = is_asked or _matches(claims()["says_yes"][language], sentence.lower())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage, SystemMessage
 
-from agent.asked import Topic, contradicted, taken_up, topics_asked
+from agent.asked import Topic, contradicted, nearest_facts, taken_up, topics_asked
 from agent.promises import PromiseCheck, Sentences, tells
 from agent.prompts import fill
 from tools.kit.errors import ModelFailed
@@ -153,7 +153,11 @@ def made_reply(
         closing = phrase("not_known_next", question.language)
         yield noted.tell(_joined(noted.text, phrase("not_known_this", question.language), question.language))
     elif not check.has_told and not told_of:
-        yield noted.tell("\n" * bool(noted.text.strip()) + _plainly(check.tellable, question.language) + "\n")
+        if near := nearest_facts(question.said, check.tellable, question.language)[: MOST_SENTENCES - 1]:
+            for fact in near:
+                yield noted.tell(_joined(noted.text, _ended(fact.text, question.language), question.language))
+        else:
+            yield noted.tell("\n" * bool(noted.text.strip()) + _plainly(check.tellable, question.language) + "\n")
     if unknown:
         yield noted.tell(_joined(noted.text, _do_not_know(unknown, question.language), question.language))
     if last := closing if unknown or doubted else asked or closing:

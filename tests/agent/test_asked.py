@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.asked import contradicted, taken_up, topics_asked
+from agent.asked import contradicted, nearest_facts, taken_up, topics_asked
 from tools.kit.facts import Fact
 from tools.shop.types import Language
 
@@ -112,3 +112,9 @@ def test_a_yes_where_the_facts_say_no_is_noticed_and_a_no_too(
 ) -> None:
     facts = TENT if language == "en" else CREAM
     assert contradicted(sentence, said, facts, language) == (facts[1] if is_contradicted else None)
+
+
+def test_the_nearest_facts_share_a_word_with_the_question_that_is_not_the_products_name() -> None:
+    assert nearest_facts("which filling has the cloud duvet?", DUVET, "en") == [DUVET[1]]
+    assert nearest_facts("is the cloud duvet nice?", DUVET, "en") == []
+    assert nearest_facts("云朵被的填充物是啥", QUILT, "zh") == [QUILT[1]]

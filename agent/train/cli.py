@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -185,6 +186,12 @@ def _train(student: "Student", learnt: Sequence[Any], held_out: Sequence[Any], c
         reading = progress.add_task("Reading", total=sum(len(each.read) for each in (*learnt, *held_out)), told="tokens")
         steps = progress.add_task("Learning", total=None, told="", start=False)
         told = 0
+        began = time.monotonic()
+
+        def read(tokens: int) -> None:
+            progress.advance(reading, tokens)
+            if progress.tasks[0].finished:
+                err.print(f"read {progress.tasks[0].completed:,.0f} tokens in {time.monotonic() - began:.0f} s")
 
         def shown(run: "RunProgress", total: int, loss: float) -> None:
             nonlocal told
@@ -206,7 +213,7 @@ def _train(student: "Student", learnt: Sequence[Any], held_out: Sequence[Any], c
             held_out,
             checkpoint,
             key=key,
-            read=lambda tokens: progress.advance(reading, tokens),
+            read=read,
             shown=shown,
         )
 

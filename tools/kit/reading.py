@@ -41,7 +41,12 @@ def shown_position(text: str, count: int) -> int | None:
     return position if position <= count else None
 
 
-_CALLED_AN_ORDER = re.compile(r"(?:\border|订单|单号|#)\s*(?:no\.?|number|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}\d{3,}", re.I)
+_CALLED_AN_ORDER = re.compile(
+    r"(?:\b(?:orde?r|oder)|订单|单号|#)\s*(?:no\.?|number|ref(?:erence)?|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}-?\d{3,}"
+    # Without the word: only in forms that nothing else has in a shop; a mobile number of eleven digits is none.
+    r"|(?<![\w$€£¥.-])(?!1[3-9]\d{9}(?!\d))(?:\d{1,4}-\d{4,8}|[A-Za-z]{1,2}-\d{4,8}|\d{7,14})(?![\w-]|\.\d)",
+    re.I,
+)
 
 
 def calls_an_order(text: str) -> bool:
@@ -57,8 +62,11 @@ def points_back(text: str) -> bool:
 _DIGITS = {"零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 _NUMBER = r"((?:\d[\d,]*(?:\.\d{1,2})?)|[一二两三四五六七八九十百千万零]{1,8})"
-_UNIT = r"(?:\s?(?:usd|dollars?|bucks|euros?|yuan|rmb|元|块钱|块|刀|美元|美金))?"
-_UNIT_ZH = r"(?:\s?(?:usd|rmb|元|块钱|块|刀|美元|美金))"
+_UNIT_EN = r"(?:\s?(?:usd|dollars?|bucks|euros?|quid|pounds?|yuan|rmb))"
+_UNIT = r"(?:\s?(?:usd|dollars?|bucks|euros?|quid|pounds?|yuan|rmb|元|块钱|块|刀|蚊|美元|美金))?"
+_UNIT_ZH = r"(?:\s?(?:usd|rmb|元|块钱|块|刀|蚊|美元|美金))"
+_HUNDREDS = r"([1-9]\d{2,4}|[一二两三四五六七八九]百[一二三四五六七八九十]{0,3})"
+_NO_MEASURE = r"(?!\d|\s*(?:cm|mm|ml|mah|kg|g|w|l|k|厘米|公分|毫米|毫升|瓦|斤|公斤|克|码|度|升|寸|支|片|个|张|人|岁|的?身高))"
 
 
 def chinese_number(text: str) -> int | None:
@@ -94,15 +102,17 @@ def _cents(number: str) -> int | None:
 _BETWEEN = re.compile(
     rf"(?:between|from)\s*[$€£¥]?\s?{_NUMBER}{_UNIT}\s*(?:and|to|-)\s*[$€£¥]?\s?{_NUMBER}"
     rf"|[$€£¥]\s?{_NUMBER}\s*(?:-|to|–)\s*[$€£¥]?\s?{_NUMBER}"
-    rf"|{_NUMBER}\s*{_UNIT}\s*(?:到|至|-|~|—)\s*{_NUMBER}\s*{_UNIT_ZH}",
+    rf"|{_NUMBER}\s*(?:-|to|–)\s*{_NUMBER}\s*{_UNIT_EN}"
+    rf"|{_NUMBER}\s*{_UNIT}\s*(?:到|至|-|~|—)\s*{_NUMBER}\s*{_UNIT_ZH}"
+    rf"|(?<![高长宽重量率\d]){_HUNDREDS}\s*(?:到|至)\s*{_HUNDREDS}{_NO_MEASURE}",
     re.I,
 )
 _AT_MOST = re.compile(
-    rf"(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|cheaper than|no more than|not more than|within|budget(?: of| is)?)"
+    rf"(?:under|below|less than|up to|at most|max(?:imum)?(?: of)?|cheaper than|no more than|not more than|within|tops|budget(?: of| is)?)"
     rf"\s*(?:about\s*)?[$€£¥]?\s?{_NUMBER}(?![\d.]*\d|\s*(?:days?|weeks?|hours?|months?|cm|kg|ml|l\b|%))"
-    rf"|(?:不超过|不高于|低于|少于|不到|预算)\s*[$€£¥]?{_NUMBER}"
-    rf"|[$€£¥]?{_NUMBER}{_UNIT_ZH}?\s*(?:以下|以内|之内|内的|封顶)"
-    rf"|[$€£¥]\s?{_NUMBER}\s*(?:or less|max|tops|or under)",
+    rf"|(?:(?:不要?|别|唔好|莫|勿)超过?|不高于|低于|少于|不到|预算)\s*[$€£¥]?{_NUMBER}"
+    rf"|[$€£¥]?{_NUMBER}{_UNIT_ZH}?\s*(?:以下|以内|之内|内的|封顶|往下)"
+    rf"|(?:[$€£¥]\s?{_NUMBER}|{_NUMBER}{_UNIT_EN})\s*(?:or less|max|tops|or under)",
     re.I,
 )
 _AT_LEAST = re.compile(

@@ -3,6 +3,7 @@ from typing import cast
 import pytest
 
 from tools.kit.reading import (
+    calls_an_order,
     chinese_number,
     matching_variants,
     mentions,
@@ -71,6 +72,12 @@ def test_pointing_words_lean_on_what_came_before() -> None:
         ("order 1042", (None, None)),
         ("under 30 days", (None, None)),
         ("$1,299 or less", (None, 129900)),
+        ("a lamp, 35 to 60 pounds", (3500, 6000)),
+        ("25 quid max", (None, 2500)),
+        ("跑步机 三百到六百", (30000, 60000)),
+        ("别超过四百五的背包", (None, 45000)),
+        ("身高150到160穿什么码", (None, None)),
+        ("100到200毫升的杯子", (None, None)),
     ],
 )
 def test_price_limits_are_read_in_both_languages(text: str, limits: tuple[int | None, int | None]) -> None:
@@ -130,3 +137,35 @@ class OneShirtShop:
 )
 def test_options_must_hold_in_one_variant(text: str, variants: list[str]) -> None:
     assert [variant.id for variant in matching_variants(SHIRT, text, cast(Shop, OneShirtShop()))] == variants
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 1042 please",
+        "my oder 55120",
+        "stop 10-66120 now",
+        "is W-48211 packed",
+        "#A1042",
+        "2024110388120 到哪了",
+        "订单号是 3391",
+    ],
+)
+def test_an_order_is_called_by_its_number(text: str) -> None:
+    assert calls_an_order(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a 1000 piece puzzle",
+        "3-5 days",
+        "a budget of 150-200",
+        "13812345678 打我电话",
+        "I paid $1299000",
+        "size 38-40",
+        "92102 San Diego",
+    ],
+)
+def test_other_numbers_call_no_order(text: str) -> None:
+    assert not calls_an_order(text)

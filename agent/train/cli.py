@@ -75,7 +75,8 @@ def chat(
     from agent.train.gguf_adapter import ARCHITECTURES, write_gguf_adapter
     from agent.train.lessons import choose, hold_out, load_decisions, load_replies, read_cases
 
-    tried = read_cases(sorted(CASES.glob("choose_dev.*.jsonl")) if cases is None else cases)
+    files = sorted(CASES.glob("choose_dev.*.jsonl")) if cases is None else cases
+    tried = read_cases(files)
     lessons = choose([*load_decisions(), *load_replies()], limit, seed=0)
     learnt, held_out = hold_out(lessons, seed=0)
     if not learnt or not held_out:
@@ -128,12 +129,14 @@ def chat(
         "tokens_s": f"{run.tokens / max(run.seconds, 1e-9):.0f}",
         "steps_s": f"{run.step / max(run.seconds, 1e-9):.3f}",
         "device": str(student.device),
+        "cases": len(tried),
+        "files": ", ".join(path.name for path in files) or "no file",
         "command": shlex.join(["storehand", *sys.argv[1:]]) if sys.argv[1:2] == ["train"] else "storehand train chat",
     }
     # The measurement loads the base once more, for llama.cpp.
     del student, weights
     result = _compared(source, adapter, tried) if isinstance(source, Path) and tried else {}
-    measured = {**facts, "looks": run.looks, "decisions": result, "cases": len(tried)}
+    measured = {**facts, "looks": run.looks, "tried": result}
     (folder / "measured.json").write_text(json.dumps(measured, ensure_ascii=False, indent=1), encoding="utf-8")
     rows = _rows(result, run)
     card = Template(Path(__file__).with_name("card.md").read_text(encoding="utf-8"))

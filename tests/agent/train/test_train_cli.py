@@ -34,10 +34,11 @@ def test_a_run_leaves_an_adapter_its_figures_and_its_card(tiny_gguf: Path, tmp_p
     assert (out / "tiny-chat.gguf").read_bytes()[:4] == b"GGUF"
     assert (out / "peft" / "adapter_config.json").exists()
     measured = json.loads((out / "measured.json").read_text(encoding="utf-8"))
-    assert set(measured["decisions"]) == {cli.BEFORE_FULL, cli.BEFORE, cli.AFTER}
-    assert set(measured["decisions"][cli.AFTER]["by_language"]) == {"en", "zh"}
+    assert set(measured["tried"]) == {cli.BEFORE_FULL, cli.BEFORE, cli.AFTER}
+    assert set(measured["tried"][cli.AFTER]["by_language"]) == {"en", "zh"}
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "last 1 of 3 layers" in card
+    assert "2 sentences (cases.jsonl)" in card
     assert "$" not in card.replace("`$", "")
 
 

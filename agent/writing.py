@@ -25,6 +25,9 @@ TOLD_PLAINLY = 8
 MOST_SENTENCES = 3
 """Of a whole reply; lines of a list are not counted."""
 
+FACTS_ADDED = 2
+"""Facts that code tells on the one thing that was asked, where the chat model told none."""
+
 _LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)、]|[-*•])\s")
 
 
@@ -137,11 +140,11 @@ def made_reply(
                 asked = sent.strip()
                 continue
             if sent.strip() and not is_listed:
-                if left == 1 and any(_left_out(told_of, question, check, noted.text + sent)):
+                if left == 1 and _left_out(told_of, question, check, noted.text + sent):
                     # The last sentence is kept for what was asked.
                     left = 0
                     continue
-                left -= 1
+                left -= _count(sent)
             if sent:
                 yield noted.tell(sent)
     except ModelFailed as failure:
@@ -164,6 +167,11 @@ def made_reply(
         yield noted.tell(_joined(noted.text, last, question.language))
 
 
+def _count(text: str) -> int:
+    cutter = Sentences()
+    return len([sentence for sentence in (*cutter.feed(text), cutter.end()) if sentence.strip()])
+
+
 def _is_question(sentence: str) -> bool:
     return sentence.rstrip().endswith(("?", "？"))
 
@@ -183,17 +191,28 @@ def _do_not_know(topics: Sequence[Topic], language: Language) -> str:
     return phrase("not_known", language, what=what)
 
 
-def _left_out(topics: Iterable[Topic], question: Question, check: PromiseCheck, told: str) -> Iterator[str]:
-    """A fact for each topic that was asked about and is not told, of every product that has one."""
+def _left_out(topics: Iterable[Topic], question: Question, check: PromiseCheck, told: str) -> list[str]:
+    """A sentence for each product on the topics that were asked about and are not told: the facts nearest to the question."""
+    chosen: dict[str, list[Fact]] = {}
+    near = nearest_facts(question.said, check.tellable, question.language)
+    missing = 0
     for topic in topics:
         about: dict[str, list[Fact]] = {}
-        for fact in topic.facts_among(check.tellable, question.language):
+        for fact in sorted(topic.facts_among(check.tellable, question.language), key=lambda fact: fact not in near):
             about.setdefault(fact.source, []).append(fact)
-        for facts in about.values():
-            if not any(tells(told, fact) for fact in facts):
-                told += facts[0].text
-                text = _named(facts[0], question) if len(about) > 1 else facts[0].text
-                yield _ended(text, question.language)
+        untold = {source: facts for source, facts in about.items() if not any(tells(told, fact) for fact in facts)}
+        missing += bool(untold)
+        for source, facts in untold.items():
+            chosen.setdefault(source, []).extend(facts)
+    most = FACTS_ADDED if missing == 1 and len(chosen) == 1 else max(missing, 1)
+    joint = "；" if question.language == "zh" else "; "
+    sentences = []
+    for facts in chosen.values():
+        texts = [fact.text.rstrip(".。") for fact in dict.fromkeys(facts)][:most]
+        if len(chosen) > 1:
+            texts[0] = _named(facts[0], question).rstrip(".。")
+        sentences.append(_ended(joint.join(texts), question.language))
+    return sentences
 
 
 def _ended(text: str, language: Language) -> str:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 from agent.desk import app as desk
+from agent.labelling import app as review
 from agent.settings import Settings, load_settings
 from agent.train.cli import app as train
 from tools.kit.errors import OperatorError
@@ -22,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="A customer-service agent for online shops.", rich_markup_mode="rich"
 )
 app.add_typer(desk, name="desk")
+app.add_typer(review, name="review")
 app.add_typer(train, name="train")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -21,6 +21,7 @@ from tools.shop.policy import Reason
 from tools.shop.types import LANGUAGES, Language
 
 Before = Literal["shown", "order", "policy", "size", "quote"]
+Talk = Literal["greeting", "thanks", "goodbye", "agree", "about_me", "out_of_scope", "unclear"]
 
 
 class Slots(BaseModel):
@@ -50,7 +51,7 @@ class Example(BaseModel):
     arguments: dict[str, Any] = {}
     before: Before | None = None
     photo: bool = False
-    talk: Literal["greeting", "thanks", "goodbye", "agree", "about_me", "out_of_scope", "unclear"] | None = None
+    talk: Talk | None = None
     slots: Slots = Slots()
     writer: str = Field(default="", exclude=True)
     """The name of the file it stands in, without its ending: language and writer."""

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from agent.examples import files_digest
 from agent.handover import HANDOVERS, HandoverDesk
+from agent.review import REVIEW, ReviewList
 from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, prefix_of
@@ -94,6 +95,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 desk=HandoverDesk(settings.data_dir / HANDOVERS),
                 settings=settings.turn,
                 clock=system_clock,
+                review=ReviewList(settings.data_dir / REVIEW, settings.review),
             )
             chat_model = _chat_model(settings, prefix_of(opened))
             yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with)

@@ -11,7 +11,7 @@ from agent.events import Heard, Said, Step, Turn
 from agent.session import Session
 from agent.turn import Agent, Message
 
-HELP = "[dim]/photo FILE [words]   /voice FILE   /why   /quit[/]"
+HELP = "[dim]/photo FILE [words]   /voice FILE   /why   /up   /down \\[reason]   /quit[/]"
 
 
 def print_turns(agent: Agent, session: Session, messages: Iterable[Message], out: Console, *, as_json: bool) -> None:
@@ -44,6 +44,9 @@ def talk(agent: Agent, session: Session, out: Console) -> None:
             continue
         if line == "/why":
             _print_why(last, out)
+            continue
+        if line.partition(" ")[0] in ("/up", "/down"):
+            _rate(agent, session, line, out)
             continue
         sent = _message(line, out)
         if sent is None:
@@ -89,6 +92,12 @@ def _print_answer(agent: Agent, session: Session, message: Message, out: Console
                 out.print("[dim](a colleague has this conversation and reads this; Enter shows the answer)[/]", end="")
     out.print()
     return turn
+
+
+def _rate(agent: Agent, session: Session, line: str, out: Console) -> None:
+    command, _, reason = line.partition(" ")
+    is_kept = agent.rate(session, "up" if command == "/up" else "down", reason.strip())
+    out.print("[dim]Thank you, that is noted.[/]" if is_kept else "[dim]There is no answer of the shop's to rate.[/]")
 
 
 def _print_why(turn: Turn | None, out: Console) -> None:

@@ -24,17 +24,19 @@ from PIL.Image import Image
 from agent.answers import Identity, answer_to, choice_made, identify, wish_label
 from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
 from agent.events import Decided, Event, Heard, Promises, Said, Step, ToolStarted, Turn
+from agent.examples import REPLY
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
 from agent.promises import PromiseCheck
 from agent.prompts import static_prefix
+from agent.review import Noted, ReviewList, ReviewUnusable, Thumb, Wish
 from agent.session import Past, Session, current_turn, facts_of, past_of
 from agent.settings import TurnSettings
 from agent.turn_context import Meter, TurnContext
 from agent.writing import Question, made_reply
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
-from tools.kit.answers import is_yes
+from tools.kit.answers import corrects, is_yes
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
 from tools.kit.facts import Facts, Handoff
@@ -219,9 +221,11 @@ class Agent:
         desk: HandoverDesk,
         settings: TurnSettings,
         clock: Clock,
+        review: ReviewList | None = None,
     ) -> None:
+        """`review` takes what is worth labelling, and thumbs; without it neither is kept."""
         self._shop, self._catalog, self._clock, self._transcriber, self._desk = shop, catalog, clock, transcriber, desk
-        self._chooser = chooser
+        self._chooser, self._review = chooser, review
         self._graph = create_agent(
             model,
             [*TOOLS, *CODE_TOOLS],
@@ -246,6 +250,8 @@ class Agent:
         language: Language = past.language or "en"
         steps: list[Step] = []
         said, reply = "", ""
+        turn: TurnContext | None = None
+        asked: tuple[str, ...] = ()
         try:
             photo = open_photo(message.photo) if message.photo is not None else None
             is_button = message.agree_to is not None or message.decline is not None
@@ -259,6 +265,8 @@ class Agent:
             meter.seconds.intake = meter.since_start()
             shown_as = mask_private(said) or phrase("button_pressed" if is_button else "photo_sent", language)
             if self._desk.hear(session.conversation_id, shown_as, self._clock()):
+                # Neither a thumb nor a correction is about the agent from here on.
+                self._note(session, None, meter)
                 meter.seconds.total = meter.since_start()
                 yield Turn(said=said, language=language, reply="", held=True, seconds=meter.seconds, why=("a person holds it",))
                 return
@@ -273,6 +281,8 @@ class Agent:
             for event in cast(Iterator[Event], told):
                 if isinstance(event, Step):
                     steps.append(event)
+                if isinstance(event, Decided):
+                    asked = event.asked
                 if isinstance(event, Said):
                     reply += event.text
                 yield event
@@ -289,6 +299,17 @@ class Agent:
         quote, handoff, quick_replies = self._last(config, language)
         if handoff:
             self._desk.request(self._packet(session, config, said, handoff, steps))
+        done = tuple(step.tool for step in steps if step.tool != "transcribe_speech")
+        noted = Noted(
+            language=language,
+            done=done,
+            asked=asked,
+            handed_over=handoff is not None,
+            # Who corrects what a person has written since corrects nothing of ours.
+            corrects=corrects(said) and not from_desk,
+            **(_noted_of(turn) if turn else {}),
+        )
+        self._note(session, noted, meter)
         meter.seconds.total = meter.since_start()
         yield Turn(
             said=said,
@@ -309,6 +330,22 @@ class Agent:
     def from_staff(self, session: Session, after_entry: int = 0) -> list[DeskMessage]:
         """What a person wrote to this customer, oldest first; `after_entry` is the last entry that is known already."""
         return [each for each in self._desk.messages(session.conversation_id, after_entry) if each.speaker == "staff"]
+
+    def rate(self, session: Session, thumb: Thumb, reason: str = "") -> bool:
+        """Keep what the customer thinks of the agent's last answer; False if there is none to rate, or no list to keep it in."""
+        return self._review is not None and self._review.rate(session.conversation_id, thumb, reason, self._clock())
+
+    def _note(self, session: Session, turn: Noted | None, meter: Meter) -> None:
+        """Keep the turn for whoever labels; None where a person answers it. A list that cannot be written costs nobody the answer."""
+        if self._review is None:
+            return
+        try:
+            if turn is None:
+                self._review.leave(session.conversation_id)
+            else:
+                self._review.note(session.conversation_id, turn, self._clock())
+        except ReviewUnusable as problem:
+            meter.why.append(f"not kept for review: {problem}")
 
     def _listen(self, recording: bytes, steps: list[Step]) -> Iterator[Event]:
         """Turn the recording into text; raises UnreadableVoice where no word is heard."""
@@ -416,6 +453,30 @@ class Agent:
         choice = past_of(messages).choice
         offered = tuple(wish_label(tool, language) for tool in choice.tools) if choice else asked.choices if asked else ()
         return quote, handoff, offered
+
+
+def _noted_of(turn: TurnContext) -> dict[str, Any]:
+    """What the review list is told of the choice: nothing to learn where code knew, as with a yes or an answer to our question."""
+    is_known = turn.continued or turn.agreed is not None or turn.declined is not None or turn.chosen is not None
+    # Asked who they are, customers write names and postcodes, which no mask finds.
+    looked_up = {} if is_known or turn.who else turn.looked_up
+    if turn.said in looked_up:
+        looked_up = {turn.said: looked_up[turn.said]}
+    wishes = []
+    for said, evidence in looked_up.items():
+        likeliest, share = next(iter(evidence.shares.items()))
+        is_whole = said == turn.said
+        # Of several sentences, those that ask for nothing are no wishes.
+        if is_whole or likeliest != REPLY:
+            sure = turn.meter.share if is_whole and turn.meter.share is not None else share
+            wishes.append(Wish(said=said, shares=evidence.shares, talk=evidence.talk, sure=sure))
+    return {
+        "before": turn.past.before,
+        "photo": turn.photo is not None,
+        "wishes": tuple(wishes),
+        "share": turn.meter.share,
+        "picked": turn.chosen,
+    }
 
 
 def prefix_of(shop: Shop) -> str:

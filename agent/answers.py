@@ -47,6 +47,11 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
     asked = past.asked
     if asked is None or not said or _is_another_wish(asked, said):
         return None
+    number = said.strip(" .#。")
+    if number.isascii() and number.isdigit() and 0 < int(number) <= len(asked.listed or asked.choices):
+        if asked.listed:
+            return asked.listed[int(number) - 1]
+        said = asked.choices[int(number) - 1]
     kept = mask_private(said)
     is_question = bool(_QUESTION.search(said.strip()))
     orders = shop.orders_of(customer_id) if customer_id else []

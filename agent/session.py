@@ -11,7 +11,7 @@ from tools.kit.facts import Asked, Facts
 from tools.shop.quotes import Quote
 from tools.shop.types import Language
 
-_KINDS: dict[str, Before] = {
+KINDS: dict[str, Before] = {
     "search_products": "shown",
     "identify_product": "shown",
     "recommend_products": "shown",
@@ -19,6 +19,7 @@ _KINDS: dict[str, Before] = {
     "track_order": "order",
     "answer_from_policy": "policy",
 }
+"""What a turn was about, by the tool it ran."""
 
 
 @dataclass(frozen=True)
@@ -131,4 +132,4 @@ def _before(message: ToolMessage, facts: Facts | None) -> Before | None:
     if facts and facts.quote:
         return "quote"
     # A question of a quote's tells of orders and items.
-    return "order" if facts and facts.asks and facts.asks.slot in ("order", "items") else _KINDS.get(message.name or "")
+    return "order" if facts and facts.asks and facts.asks.slot in ("order", "items") else KINDS.get(message.name or "")

@@ -91,6 +91,8 @@ def _print_answer(agent: Agent, session: Session, message: Message, out: Console
             if turn.held:
                 out.print("[dim](a colleague has this conversation and reads this; Enter shows the answer)[/]", end="")
     out.print()
+    if turn and turn.quick_replies:
+        out.print("   ".join(f"[dim]{number}[/] {escape(reply)}" for number, reply in enumerate(turn.quick_replies, start=1)))
     return turn
 
 

@@ -168,16 +168,23 @@ def search(
 
 @app.command()
 def choose(
-    cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
+    cases: Annotated[
+        list[Path] | None, typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)
+    ] = None,
+    hint3: Annotated[
+        Path | None, typer.Option("--hint3", help="Folder of HINT3: real sentences of two shops' customers.", file_okay=False)
+    ] = None,
     shop: ShopOption = "demo",
     customer: Annotated[str | None, typer.Option(help="Id of the customer who is signed in.")] = "c001",
     limit: Annotated[int | None, typer.Option(min=1, help="So many sentences, spread over the files.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let the agent choose the first tool for labelled sentences: right, asked back, wrong without asking, calibration, time."""
-    from eval.choose import misses, read_cases, run_cases, score
+    from eval.choose import misses, read_cases, read_hint3, run_cases, score
 
-    read = [case for file in cases for case in read_cases(file)]
+    read = [case for file in cases or () for case in read_cases(file)] + (read_hint3(hint3) if hint3 else [])
+    if not read:
+        raise typer.BadParameter("give --cases FILE or --hint3 FOLDER with at least one sentence")
     read = read[:: max(1, len(read) // limit)][:limit] if limit else read
     with _agent_apart(load_settings(), shop) as opened:
         # Refuses a customer whom the shop does not have.
@@ -257,6 +264,37 @@ def replies(
         ["said", "sent", "missed"], [[miss["said"], miss["sent"], ", ".join(miss["missed"])] for miss in result["misses"]]
     )
     out.print(f"{result['cases']} replies, {result['seconds_median']:.1f} s each (median)")
+
+
+@app.command()
+def ladder(
+    cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
+    shop: ShopOption = "demo",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many sentences, spread over the files.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the same sentences by the chat model alone, with examples, and by each part of the chooser: what each is worth."""
+    from agent.turn import prefix_of
+    from eval.choose import read_cases
+    from eval.ladder import climb, rungs
+
+    read = [case for file in cases for case in read_cases(file)]
+    read = read[:: max(1, len(read) // limit)][:limit] if limit else read
+    with _agent_apart(load_settings(), shop) as opened:
+        chooser = opened.agent_with.keywords["chooser"]
+        opened.load_model()
+        ways = rungs(chooser, opened.model, prefix_of(opened.shop))
+        results = dict(_track(climb(ways, read), len(ways), "ways to choose"))
+    if as_json:
+        return _print_json({"cases": len(read), "rungs": results})
+    _print_bars("right", {name: row["accuracy"] for name, row in results.items()}, digits=3)
+    _print_table(
+        ["way to choose", *results[next(iter(results))]["by_language"], "seconds a choice"],
+        [
+            [name, *(f"{share:.1%}" for share in row["by_language"].values()), f"{row['seconds_median']:.2f}"]
+            for name, row in results.items()
+        ],
+    )
 
 
 @app.command()

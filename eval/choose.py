@@ -4,12 +4,14 @@ A case is a JSON line, `{"say", "language", "tools": [names or null], "before"?:
 it is right if the first tool run is in `tools` (null: none). Only the first step is run, but earlier messages are answered in full.
 """
 
+import csv
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.chooser.evidence import calibration_error
@@ -63,6 +65,20 @@ def read_cases(path: Path) -> list[Case]:
                 cases.append(Case.model_validate_json(line))
             except ValidationError as error:
                 raise OperatorError(f"'{path}', line {number}: {error}") from error
+    return cases
+
+
+def read_hint3(folder: Path) -> list[Case]:
+    """HINT3's training sentences (corrected labels) as cases, by eval/cases/hint3.yaml. Raises OperatorError if they are not there."""
+    intents = yaml.safe_load((Path(__file__).parent / "cases" / "hint3.yaml").read_text(encoding="utf-8"))
+    cases = []
+    for shop, tools in intents.items():
+        path = folder / "v2" / f"{shop}_train.csv"
+        if not path.is_file():
+            raise OperatorError(f"'{path}' is missing; give the folder of HINT3 that holds v2/.")
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [(row["sentence"].strip(), row["label"]) for row in csv.DictReader(file)]
+        cases += [Case(say=said, language="en", tools=tuple(tools[label])) for said, label in rows if said and label in tools]
     return cases
 
 

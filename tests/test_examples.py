@@ -1,4 +1,4 @@
-"""The labelled sentences in prompts/examples.*.yaml: their form, their spread and that each one adds something."""
+"""The labelled sentences in prompts/examples/*.jsonl: their form, their spread and that each one adds something."""
 
 import re
 import unicodedata
@@ -16,19 +16,19 @@ from tools.shop.types import LANGUAGES, Language
 
 TOOLS: dict[str, BaseTool] = {tool.name: tool for tool in OFFERED}
 LEAST = {
-    "search_products": 90,
-    "recommend_products": 50,
-    "advise_size": 40,
-    "answer_from_policy": 130,
-    "track_order": 65,
-    "quote_return": 40,
-    "quote_exchange": 40,
-    "quote_cancellation": 40,
-    "quote_order_change": 40,
-    "quote_address_change": 30,
-    "hand_to_human": 40,
-    "identify_product": 20,
-    "reply": 90,
+    "search_products": 380,
+    "recommend_products": 190,
+    "advise_size": 160,
+    "answer_from_policy": 380,
+    "track_order": 250,
+    "quote_return": 150,
+    "quote_exchange": 150,
+    "quote_cancellation": 130,
+    "quote_order_change": 150,
+    "quote_address_change": 90,
+    "hand_to_human": 170,
+    "identify_product": 70,
+    "reply": 270,
 }
 TOO_ALIKE = 0.75
 """Share of character pairs in common from which two sentences are one sentence with a word exchanged."""
@@ -51,7 +51,7 @@ def pairs(sentence: str) -> set[str]:
 
 @both_languages
 def test_every_tool_has_enough_examples(language: Language) -> None:
-    counts = Counter(example.tool for example in load_examples(language))
+    counts = Counter(tool for example in load_examples(language) for tool in example.tools)
     assert set(counts) == set(LEAST)
     assert {tool: count for tool, count in counts.items() if count < LEAST[tool]} == {}
 
@@ -59,10 +59,10 @@ def test_every_tool_has_enough_examples(language: Language) -> None:
 @both_languages
 def test_arguments_are_those_the_tool_takes(language: Language) -> None:
     for example in load_examples(language):
-        if example.tool == "reply":
+        if example.tools[0] == "reply" or len(example.tools) > 1:
             assert example.arguments == {}, example.say
         else:
-            tool = TOOLS[example.tool]
+            tool = TOOLS[example.tools[0]]
             assert set(example.arguments) <= set(tool.args), example.say
             schema = tool.tool_call_schema
             assert isinstance(schema, type)
@@ -77,27 +77,33 @@ def test_no_sentence_is_empty_or_padded(language: Language) -> None:
 
 @both_languages
 def test_no_sentence_stands_twice_or_differs_by_a_slot_only(language: Language) -> None:
-    sentences = [(example.say, pairs(example.say)) for example in load_examples(language)]
+    # The same words after another turn, or with a photo, are another sentence.
+    said = [(e.say, pairs(e.say), (e.before, e.photo)) for e in load_examples(language)]
+    holding: dict[tuple[str, object], list[int]] = {}
+    for number, (_, its_pairs, situation) in enumerate(said):
+        for pair in its_pairs:
+            holding.setdefault((pair, situation), []).append(number)
+    shared = Counter(two for numbers in holding.values() for two in combinations(numbers, 2))
     alike = [
-        (one, other)
-        for (one, its_pairs), (other, other_pairs) in combinations(sentences, 2)
-        if bare(one) == bare(other) or len(its_pairs & other_pairs) > TOO_ALIKE * len(its_pairs | other_pairs)
+        (said[one][0], said[other][0])
+        for (one, other), count in shared.items()
+        if count > TOO_ALIKE * (len(said[one][1]) + len(said[other][1]) - count)
     ]
     assert alike == []
 
 
 @both_languages
 def test_what_code_reads_from_the_words_takes_no_arguments(language: Language) -> None:
-    assert [e.say for e in load_examples(language) if e.tool in {*QUOTES, "advise_size"} and e.arguments] == []
+    assert [e.say for e in load_examples(language) if e.tools[0] in {*QUOTES, "advise_size"} and e.arguments] == []
 
 
 @both_languages
 def test_a_picture_is_identified_and_only_a_picture_is(language: Language) -> None:
     examples = load_examples(language)
-    assert all(example.photo for example in examples if example.tool == "identify_product")
+    assert all(example.photo for example in examples if "identify_product" in example.tools)
     # A picture of damage is not a search: the bank has to show that too.
-    assert {"identify_product", "hand_to_human", "quote_return", "quote_exchange"} == {
-        example.tool for example in examples if example.photo
+    assert {"identify_product", "hand_to_human", "quote_return", "quote_exchange"} <= {
+        tool for example in examples if example.photo for tool in example.tools
     }
 
 
@@ -106,7 +112,7 @@ def test_every_reply_says_which_small_talk_it_is(language: Language) -> None:
     def says_talk(example: Example) -> bool:
         return example.talk is not None
 
-    assert all(says_talk(example) == (example.tool == "reply") for example in load_examples(language))
+    assert [example for example in load_examples(language) if says_talk(example) != (example.tools == ("reply",))] == []
 
 
 @both_languages
@@ -125,6 +131,6 @@ def test_order_numbers_are_those_the_customer_wrote(language: Language) -> None:
 
 def test_the_languages_are_written_and_not_translated_into_one_another() -> None:
     english, chinese = ({example.say for example in load_examples(language)} for language in LANGUAGES)
-    assert not english & chinese
+    assert english & chinese <= {"ok"}
     assert sum(bool(re.search(r"[一-鿿]", say)) for say in chinese) > 0.98 * len(chinese)
     assert not any(re.search(r"[一-鿿]", say) for say in english)

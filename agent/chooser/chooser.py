@@ -7,7 +7,7 @@ The tuned encoder knows meanings, the linear classifier words; they err on diffe
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -56,9 +56,16 @@ class Chooser:
 
     def look_up(self, said: str, language: Language, *, before: "Before | None", photo: bool) -> Evidence:
         """What the message asks for, in the situation it was said in."""
-        situation = Situation(language, before, photo)
-        tuned = self._tuned.shares([said], [situation])[0]
+        return self.look_up_by("joined", said, Situation(language, before, photo))
+
+    def look_up_by(self, part: Literal["joined", "tuned", "linear"], said: str, situation: Situation) -> Evidence:
+        """The same by one of the two classifiers alone, uncalibrated, or by both as `look_up` does."""
+        if part == "tuned":
+            return evidence_of(self._tuned.shares([said], [situation])[0], self._labels)
         linear = self._linear.shares(said, self._encoder.queries([said])[0], situation)
+        if part == "linear":
+            return evidence_of(linear, self._labels)
+        tuned = self._tuned.shares([said], [situation])[0]
         return evidence_of(join(tuned, linear, self.card["tuned_weight"], self.card["temperature"]), self._labels)
 
 

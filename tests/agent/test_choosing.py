@@ -1,0 +1,187 @@
+"""The chooser that is shipped, and the question that is asked where it is unsure."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from safetensors.torch import save_file
+
+from agent.answers import choice_made, wish_label
+from agent.chooser.chooser import SHIPPED, Chooser, evidence_of, join
+from agent.chooser.evidence import Evidence, calibration_error
+from agent.events import Decided, Turn
+from agent.examples import files_digest, most_alike
+from agent.models.scripted import Scripted
+from agent.resources import Opened
+from agent.session import Choice, Session
+from agent.turn import Agent, Message
+from tools.kit.errors import OperatorError
+from tools.shop.types import Language
+
+CHOICE = Choice(("quote_return", "quote_exchange"), "the kettle leaks")
+
+
+def nothing(_: str) -> dict[str, float]:
+    return {"search_products": 0.4, "reply": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("said", "language", "tool"),
+    [
+        ("Send something back for a refund", "en", "quote_return"),
+        ("swap something for another one!", "en", "quote_exchange"),
+        ("2", "en", "quote_exchange"),
+        ("the first one", "en", "quote_return"),
+        ("换货", "zh", "quote_exchange"),
+        ("第二个", "zh", "quote_exchange"),
+    ],
+)
+def test_a_choice_is_made_by_button_number_or_position(said: str, language: Language, tool: str) -> None:
+    assert choice_made(CHOICE, said, language, nothing) == (tool, "the kettle leaks")
+
+
+def test_a_choice_made_in_other_words_adds_them_to_the_wish() -> None:
+    made = choice_made(CHOICE, "a new one would be lovely", "en", lambda _: {"quote_exchange": 0.9, "reply": 0.1})
+    assert made == ("quote_exchange", "the kettle leaks a new one would be lovely")
+
+
+def test_another_wish_is_no_answer_to_the_question() -> None:
+    assert choice_made(CHOICE, "where is my parcel", "en", lambda _: {"track_order": 0.99}) is None
+    assert choice_made(CHOICE, "hm", "en", nothing) is None
+    assert choice_made(None, "1", "en", nothing) is None
+
+
+def test_yes_takes_the_only_thing_that_was_offered() -> None:
+    assert choice_made(Choice(("track_order", "reply"), "1042"), "yes please", "en", nothing) == ("track_order", "1042")
+
+
+def test_the_join_is_a_distribution_and_a_low_temperature_makes_it_surer() -> None:
+    tuned, linear = np.array([[0.6, 0.3, 0.1]]), np.array([[0.5, 0.2, 0.3]])
+    warm, cold = join(tuned, linear, 0.5, 1.0), join(tuned, linear, 0.5, 0.5)
+    assert warm == pytest.approx(np.array([[0.55, 0.25, 0.2]]))
+    assert cold.sum() == pytest.approx(1)
+    assert cold[0, 0] > warm[0, 0]
+
+
+def test_all_small_talk_together_is_one_reply_of_the_likeliest_kind() -> None:
+    evidence = evidence_of(np.array([0.4, 0.35, 0.25]), ["track_order", "reply:thanks", "reply:goodbye"])
+    assert evidence == Evidence({"reply": pytest.approx(0.6), "track_order": pytest.approx(0.4)}, "thanks")
+    assert list(evidence.shares) == ["reply", "track_order"]
+
+
+def test_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
+    assert calibration_error([0.95] * 20, [True] * 19 + [False]) == pytest.approx(0, abs=1e-9)
+    assert calibration_error([0.95] * 20, [False] * 20) == pytest.approx(0.95)
+
+
+def test_the_shipped_chooser_learnt_the_examples_as_they_are() -> None:
+    from safetensors import safe_open
+
+    with safe_open(SHIPPED, framework="np") as file:
+        card = json.loads(file.metadata()["card"])
+    assert card["examples"] == files_digest(), 'run "storehand train chooser" and ship what it makes'
+    assert card["figures"]["joined"]["accuracy"] >= 0.93
+    assert SHIPPED.stat().st_size < 4_000_000
+
+
+def test_examples_for_the_model_are_of_the_tools_that_are_allowed() -> None:
+    shown = most_alike("有没有便宜点的帐篷", "zh", None, {"search_products"}, 4)
+    assert len(shown) == 4
+    assert {each.tools[0] for each in shown} == {"search_products"}
+    assert any("帐篷" in each.say for each in most_alike("帐篷", "zh", None, {"search_products"}, 4))
+
+
+@pytest.mark.real
+def test_a_chooser_of_another_encoder_is_refused_with_what_to_do(demo: Opened, tmp_path: Path) -> None:
+    encoder = demo.agent_with.keywords["chooser"]._encoder
+    with pytest.raises(OperatorError, match="storehand train chooser"):
+        Chooser(encoder, tmp_path / "none.safetensors")
+    card = {"encoder": "text-other", "labels": []}
+    save_file({}, tmp_path / "other.safetensors", {"card": json.dumps(card)})
+    with pytest.raises(OperatorError, match="another text encoder"):
+        Chooser(encoder, tmp_path / "other.safetensors")
+
+
+class Torn:
+    """Unsure between two tools for messages with "kettle", sure of looking up an order for all others."""
+
+    def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
+        if "kettle" in said:
+            return Evidence({"quote_return": 0.45, "quote_exchange": 0.4, "track_order": 0.15}, "unclear")
+        return Evidence({"track_order": 1.0, "quote_return": 0.0}, "unclear")
+
+
+@pytest.fixture
+def torn(demo: Opened) -> Agent:
+    return demo.agent_with(Scripted(replies=[]), InMemorySaver(), chooser=Torn())
+
+
+def tell(agent: Agent, text: str, customer: str = "c001") -> Turn:
+    *_, last = agent.answer(Session("t", customer), Message(text=text))
+    assert isinstance(last, Turn)
+    return last
+
+
+@pytest.mark.real
+class TestAsking:
+    def test_unsure_between_two_it_asks_and_offers_both(self, torn: Agent) -> None:
+        events = list(torn.answer(Session("t", "c001"), Message(text="my kettle is broken")))
+        decided = next(event for event in events if isinstance(event, Decided))
+        turn = events[-1]
+        assert isinstance(turn, Turn)
+        assert (decided.tool, decided.asked) == (None, ("quote_return", "quote_exchange"))
+        assert turn.quick_replies == (wish_label("quote_return", "en"), wish_label("quote_exchange", "en"))
+        assert (turn.steps, turn.model_calls, turn.share) == ((), 0, 0.45)
+        assert turn.reply.count("?") == 1
+
+    def test_the_button_pressed_goes_on_with_what_was_said_first(self, torn: Agent) -> None:
+        tell(torn, "my kettle is broken")
+        turn = tell(torn, wish_label("quote_exchange", "en"))
+        assert [step.tool for step in turn.steps] == ["quote_exchange"]
+        assert turn.share is None
+
+    def test_it_never_asks_twice_in_a_row(self, torn: Agent) -> None:
+        tell(torn, "my kettle is broken")
+        turn = tell(torn, "the kettle, I said")
+        assert [step.tool for step in turn.steps] == ["quote_return"]
+
+    def test_another_wish_drops_the_question(self, torn: Agent) -> None:
+        tell(torn, "my kettle is broken")
+        assert [step.tool for step in tell(torn, "where is my parcel").steps] == ["track_order"]
+
+    def test_in_chinese_it_asks_in_chinese(self, demo: Opened, torn: Agent) -> None:
+        turn = tell(torn, "我的 kettle 坏了怎么办呢这个")
+        assert turn.quick_replies == (wish_label("quote_return", "zh"), wish_label("quote_exchange", "zh"))
+
+
+@pytest.mark.real
+def test_a_question_about_a_rule_starts_nothing_and_a_wish_gets_no_lecture(
+    demo: Opened, chosen: Callable[[str, Language], str]
+) -> None:
+    rules: list[tuple[str, Language]] = [
+        ("Would you take a lamp back if I had already wired it in?", "en"),
+        ("how many days have i got to cancel something", "en"),
+        ("要是鞋子穿出去过一次还给不给退啊", "zh"),
+        ("换货的运费一般是谁掏", "zh"),
+    ]
+    wishes: list[tuple[str, Language]] = [
+        ("Kindly take this lamp back and give me my money, it hums", "en"),
+        ("scrap my order from this morning would you", "en"),
+        ("鞋子我不想要了，给我退了吧", "zh"),
+        ("这灯给我换个新的", "zh"),
+    ]
+    assert {chosen(*each) for each in rules} == {"answer_from_policy"}
+    assert [chosen(*each) for each in wishes] == ["quote_return", "quote_cancellation", "quote_return", "quote_exchange"]
+
+
+@pytest.fixture
+def chosen(demo: Opened) -> Callable[[str, Language], str]:
+    def choose(said: str, language: Language) -> str:
+        evidence = demo.agent_with.keywords["chooser"].look_up(said, language, before=None, photo=False)
+        return next(iter(evidence.shares))
+
+    return choose

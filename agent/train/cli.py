@@ -29,17 +29,12 @@ app = typer.Typer(name="train", help="Fine-tune models on this machine.", no_arg
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-EXTRA = ("peft", "gguf", "accelerate")
+EXTRA = ("peft", "gguf", "accelerate", "pypinyin")
 """What the extra `train` installs."""
 CASES = Path(__file__).resolve().parents[2] / "eval" / "cases"
 DEFAULT_BASE = "qwen2.5-coder-0.5b"
 BEFORE_FULL, BEFORE, AFTER = "base, long prompt", "base", "base + adapter"
 """The rows of the table: the agent's own prompt of 1,000 tokens and more, and twice the short one that the adapter was trained with."""
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `train` a group of commands while it has only one."""
 
 
 @app.command()
@@ -146,6 +141,69 @@ def chat(
         table.add_row(*row)
     out.print(table)
     out.print(f"Adapter: {escape(str(adapter))}", soft_wrap=True)
+
+
+@app.command()
+def chooser(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="File of the chooser, for instance to try it; else the one that the agent uses.", metavar="FILE"
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 4,
+) -> None:
+    """Fit what chooses the tool on prompts/examples/ and on the sentences labelled with `storehand review`.
+
+    Takes hours on two cores; interrupted, the same command goes on at the last whole epoch. Prints the figures on writers whom it did
+    not read, and writes a model card beside the file.
+    """
+    require_extra()
+    settings = load_settings()
+    from agent.examples import all_examples
+    from agent.labels import LABELS, own_examples
+    from agent.resources import CHOOSER, prepare, text_encoder_of
+    from agent.train.chooser_report import figure_rows, last_writers, write_card
+
+    own = own_examples(settings.data_dir / LABELS)
+    examples = [*all_examples(), *own]
+    held_out = last_writers(examples)
+    target = file or settings.data_dir / CHOOSER
+    err.print(f"{len(examples):,} sentences, {len(own):,} of them your own; into '{escape(str(target))}'.")
+    prepare(settings, err)
+
+    from agent.train import chooser as training
+
+    plan = training.Plan(held_out=held_out, epochs=epochs)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task("Learning", total=1.0)
+        told = 0
+
+        def tell(share: float, what: str) -> None:
+            nonlocal told
+            progress.update(task, completed=share, description=escape(what))
+            if not err.is_terminal and int(share * 20) > told:
+                told = int(share * 20)
+                err.print(f"{share:.0%}: {what}", markup=False)
+
+        card = training.train_chooser(text_encoder_of(settings), examples, plan, target, settings.cache_dir / "train", tell)
+    described = write_card(
+        target,
+        card,
+        examples,
+        shlex.join(["storehand", *sys.argv[1:]]) if sys.argv[1:2] == ["train"] else "storehand train chooser",
+        rank=training.RANK,
+        learning_rate=f"{training.LEARNING_RATE:g}",
+        head_learning_rate=f"{training.HEAD_LEARNING_RATE:g}",
+        batch=training.BATCH,
+    )
+    head, *rows = figure_rows(card)
+    table = Table(*head, title=f"on {' and '.join(held_out)}, whom it had not read")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    out.print(f"Chooser: {escape(str(target))}\nModel card: {escape(str(described))}", soft_wrap=True)
 
 
 def require_extra() -> None:

@@ -23,6 +23,7 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _CODE = re.compile(r"#?\b(?=[A-Za-z0-9-]*\d)(?=[A-Za-z0-9-]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9-]{3,}\b")
 _NAME = re.compile(r"(?<![.!?:\n] )(?<!^)\b[A-Z][\w'’-]+(?: (?:[A-Z][\w'’-]+|\d+\w*))+")
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)、]|[-*•])\s*", re.M)
+_LABEL = re.compile(r"^[^:：.。]{1,24}[:：]\s*")
 _WORD_NUMBERS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fourteen": 14,
     "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100,
@@ -289,7 +290,8 @@ def tells(text: str, fact: Fact) -> bool:
     numbers = _numbers_in(fact.text)
     if numbers:
         return 2 * len(numbers & _numbers_in(text)) >= len(numbers)
-    words = _content_words(fact.text)
+    # Who says "it is a light roast" need not say "roast: light".
+    words = _content_words(_LABEL.sub("", fact.text)) or _content_words(fact.text)
     return bool(words) and 2 * len(words & _content_words(text)) >= len(words)
 
 

@@ -192,8 +192,19 @@ def _code_admits(sentence: str, language: Language) -> bool:
 
 
 def _holds(lowered: str, words: str) -> bool:
-    """Whether the text holds the words, as whole numbers and from a word's beginning: "2" is not in "12", nor "tin" in "satin"."""
-    before = r"(?<![\d.,])" if words[0].isdigit() else r"(?<![a-z])" if words[0].isascii() and words[0].isalpha() else ""
+    """Whether the text holds the words, as whole numbers and from a word's beginning: "2" is not in "12", nor "tin" in "satin".
+
+    「是深烘」 is not in 「不是深烘」.
+    """
+    before = (
+        "(?<![不没])"
+        if _HAN.match(words)
+        else r"(?<![\d.,])"
+        if words[0].isdigit()
+        else r"(?<![a-z])"
+        if words[0].isalpha()
+        else ""
+    )
     # "$79.00" holds "79".
     after = r"(?!\d|[.,](?!00\b)\d)" if words[-1].isdigit() else ""
     return bool(re.search(before + re.escape(words.lower()) + after, lowered))

@@ -298,6 +298,48 @@ def ladder(
 
 
 @app.command()
+def labels(
+    cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the curves into this SVG file.", metavar="FILE.svg")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn prompts/examples/ label by label, the most informative first and at random: what each label is worth."""
+    from agent.examples import all_examples
+    from agent.resources import prepare, text_encoder_of
+    from eval.choose import read_cases
+    from eval.labels import INFORMATIVE, RANDOM, draw_curves, measure_labels
+
+    read = [case for file in cases for case in read_cases(file)]
+    settings = load_settings()
+    prepare(settings, err)
+    with err.status("") as status:
+        result = measure_labels(
+            text_encoder_of(settings), all_examples(), read, tell=lambda share, what: status.update(f"{share:.0%} {what}")
+        )
+    if plot is not None:
+        plot.write_text(draw_curves(result), encoding="utf-8")
+    if as_json:
+        return _print_json(result)
+    informed, drawn = (result["curves"][name] for name in (INFORMATIVE, RANDOM))
+    _print_table(
+        ["labels", INFORMATIVE, RANDOM, "from … to"],
+        [
+            [
+                f"{first['labels']:,}",
+                f"{first['accuracy']:.1%}",
+                f"{second['accuracy']:.1%}",
+                f"{second['least']:.1%} … {second['most']:.1%}" if "least" in second else "",
+            ]
+            for first, second in zip(informed, drawn, strict=True)
+        ],
+    )
+    start = result["start"]
+    out.print(
+        f"{result['cases']} cases; labels beside the {start['sentences']:,} sentences of {' and '.join(start['writers'])}"
+    )
+
+
+@app.command()
 def photos(
     grocery: Annotated[
         Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)

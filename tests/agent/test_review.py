@@ -5,14 +5,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from demo_copy import DemoCopy
+from rich.console import Console
 from typer.testing import CliRunner
 
-from agent import labels
+from agent import labels, terminal
 from agent.chooser.evidence import Evidence
 from agent.chooser.situation import Situation
 from agent.decide import TOOLS
@@ -366,6 +368,27 @@ def talk(copy: DemoCopy, review: ReviewList) -> Callable[..., Turn]:
         return turn  # type: ignore[return-value]
 
     return say
+
+
+def test_thumbs_in_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Rated:
+        thumbs: tuple[Any, ...] = ()
+
+        def from_staff(self, session: Session, after_entry: int) -> list[Any]:
+            return []
+
+        def rate(self, session: Session, thumb: str, reason: str) -> bool:
+            self.thumbs = (*self.thumbs, (session.conversation_id, thumb, reason))
+            return thumb == "down"
+
+    agent, typed = Rated(), iter(["/down  not what I [b]asked[/b] ", "/up", "/quit"])
+    console = Console(file=StringIO(), width=200)
+    monkeypatch.setattr(console, "input", lambda _: next(typed))
+    terminal.talk(agent, Session("t"), console)  # type: ignore[arg-type]
+    assert agent.thumbs == (("t", "down", "not what I [b]asked[/b]"), ("t", "up", ""))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "/down [reason]" in shown
+    assert shown.index("that is noted") < shown.index("no answer of the shop's")
 
 
 @pytest.mark.real

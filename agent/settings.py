@@ -83,8 +83,9 @@ class IndexSettings(_Section):
 class ReviewSettings(_Section):
     """What goes on the list of sentences for a person to label (`storehand review`), and for how long."""
 
-    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """A turn goes on the list if the chooser was less sure than this of the first thing it chose. 0: no turn for that reason alone."""
+    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """A turn goes on the list if the chooser was less sure than this of the first thing it chose: at 0.8 one in eleven, and most of the
+    wrong ones. 0: no turn for that reason alone."""
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days after which a sentence that nobody wrote again is forgotten, labelled or not; and the words of a thumb down."""
 

@@ -112,6 +112,9 @@ def labels_folder() -> "Path":
 def each(context: typer.Context) -> None:
     """Label one sentence after the other, one key each; what is labelled is kept at once."""
     if context.invoked_subcommand is None:
+        with out.status("Loading the tools …"):
+            # Labels are checked against them; a key that is pressed while they load is lost.
+            import agent.decide  # noqa: F401
         review = open_review()
         label_each(review, labels_folder(), review.entries(system_clock()), read_key)
 

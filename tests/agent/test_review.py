@@ -24,7 +24,7 @@ from agent.labelling import LABEL_KEYS, NAMES, app, label_each, labels_folder, o
 from agent.models.scripted import Scripted
 from agent.review import Noted, ReviewList, ReviewUnusable, Wish, informativeness, uncertainty
 from agent.session import Session
-from agent.settings import ReviewSettings
+from agent.settings import ReviewSettings, TurnSettings
 from agent.turn import Message
 from tools.kit.clock import system_clock
 
@@ -358,7 +358,7 @@ class Says:
 @pytest.fixture
 def talk(copy: DemoCopy, review: ReviewList) -> Callable[..., Turn]:
     chooser = Says(SURE)
-    agent = copy.agent(Scripted(replies=[]), chooser=chooser, review=review)
+    agent = copy.agent(Scripted(replies=[]), chooser=chooser, review=review, settings=TurnSettings(sure=0.4))
 
     def say(text: str, shares: dict[str, float] = SURE, *, thumb: str = "", reason: str = "") -> Turn:
         chooser.shares = shares

@@ -116,7 +116,7 @@ def most_alike(said: str, language: Language, before: Before | None, tools: Coll
 
     def likeness(example: Example) -> float:
         its = _grams_of(example.say)
-        return len(wanted & its) / len(wanted | its) + SAME_SITUATION * (example.before == before)
+        return len(wanted & its) / max(1, len(wanted | its)) + SAME_SITUATION * (example.before == before)
 
     possible = [example for example in _examples(language) if example.tools[0] in tools and not example.photo]
     return sorted(possible, key=likeness, reverse=True)[:count]

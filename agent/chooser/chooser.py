@@ -1,6 +1,6 @@
 """Which tool does a message ask for? Two classifiers' evidence, joined and calibrated.
 
-The tuned encoder knows meanings, the linear classifier words; they err on different sentences. Both are fitted by
+Tuned encoders know meanings, the linear classifier words; they err on different sentences. All are fitted by
 `storehand train chooser` on prompts/examples/ and kept in one file, with what joins them. See MODEL_CARD.md beside it.
 """
 
@@ -51,7 +51,10 @@ class Chooser:
             )
         self._encoder = encoder
         self._labels: list[str] = self.card["labels"]
-        self._tuned = Tuned(encoder, tensors, float(self.card["lora_scale"]))
+        self._tuned = [
+            Tuned(encoder, _of_member(tensors, member), float(self.card["lora_scale"]))
+            for member in range(self.card["members"])
+        ]
         self._linear = Linear(*(tensors[f"linear.{name}"].float().numpy() for name in ("mean", "weights", "bias")))
 
     def look_up(self, said: str, language: Language, *, before: "Before | None", photo: bool) -> Evidence:
@@ -61,12 +64,21 @@ class Chooser:
     def look_up_by(self, part: Literal["joined", "tuned", "linear"], said: str, situation: Situation) -> Evidence:
         """The same by one of the two classifiers alone, uncalibrated, or by both as `look_up` does."""
         if part == "tuned":
-            return evidence_of(self._tuned.shares([said], [situation])[0], self._labels)
+            return evidence_of(self._by_meaning(said, situation), self._labels)
         linear = self._linear.shares(said, self._encoder.queries([said])[0], situation)
         if part == "linear":
             return evidence_of(linear, self._labels)
-        tuned = self._tuned.shares([said], [situation])[0]
+        tuned = self._by_meaning(said, situation)
         return evidence_of(join(tuned, linear, self.card["tuned_weight"], self.card["temperature"]), self._labels)
+
+    def _by_meaning(self, said: str, situation: Situation) -> NDArray[Any]:
+        shares: NDArray[Any] = np.mean([each.shares([said], [situation])[0] for each in self._tuned], axis=0)
+        return shares
+
+
+def _of_member(tensors: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
+    begin = f"{member}."
+    return {name.removeprefix(begin): tensor for name, tensor in tensors.items() if name.startswith(begin)}
 
 
 def join(tuned: NDArray[Any], linear: NDArray[Any], tuned_weight: float, temperature: float) -> NDArray[Any]:

@@ -7,8 +7,9 @@ classifiers and their temperature are fitted, and the figures of the card are me
 import hashlib
 import math
 import random
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1.5e-3, 3e-3
 WARM_UP = 0.06
 SMOOTHING = 0.05
+MEMBERS = 2
+"""Tuned encoders, each with a seed of its own; their mean is right more often than either, and knows better when it may be wrong."""
 NOISE = 0.25
 """Share of the sentences that get a slip, anew in every epoch."""
 
@@ -58,10 +61,15 @@ def train_chooser(
     known = [example for example in examples if example.writer not in plan.held_out]
     unknown = [example for example in examples if example.writer in plan.held_out]
     tuned, linear = _fit(encoder, known, labels, plan, checkpoints, lambda share, what: tell(share * 0.45, what))
-    shares = _predict(encoder, tuned, linear, unknown)
-    weight, temperature = _joined(*shares, unknown, labels)
-    figures = {"tuned alone": measured(shares[0], unknown, labels), "linear alone": measured(shares[1], unknown, labels)}
-    figures["joined"] = measured(join(*shares, weight, temperature), unknown, labels)
+    by_member, by_words = _predict(encoder, tuned, linear, unknown)
+    by_meaning = np.mean(by_member, axis=0)
+    weight, temperature = _joined(by_meaning, by_words, unknown, labels)
+    figures = {
+        "one tuned encoder": measured(by_member[0], unknown, labels),
+        f"{MEMBERS} tuned encoders": measured(by_meaning, unknown, labels),
+        "linear classifier": measured(by_words, unknown, labels),
+        "joined": measured(join(by_meaning, by_words, weight, temperature), unknown, labels),
+    }
     tuned, linear = _fit(encoder, examples, labels, plan, checkpoints, lambda share, what: tell(0.45 + share * 0.55, what))
     card = {
         "labels": labels,
@@ -69,13 +77,18 @@ def train_chooser(
         "examples": files_digest(),
         "sentences": len(examples),
         "writers": sorted({example.writer for example in examples}),
+        "members": len(tuned),
         "lora_scale": ALPHA / RANK,
         "tuned_weight": weight,
         "temperature": temperature,
         "figures": figures,
         "plan": asdict(plan),
     }
-    tensors = {name: tensor.half() if "lora" in name else tensor for name, tensor in tuned.items()}
+    tensors = {
+        f"{member}.{name}": tensor.half() if "lora" in name else tensor
+        for member, its in enumerate(tuned)
+        for name, tensor in its.items()
+    }
     tensors |= {
         "linear.mean": torch.from_numpy(linear.mean),
         "linear.weights": torch.from_numpy(linear.weights).half(),
@@ -116,10 +129,17 @@ def _right(examples: Sequence[Example], labels: Sequence[str]) -> Floats:
 
 def _fit(
     encoder: TextEncoder, examples: Sequence[Example], labels: Sequence[str], plan: Plan, checkpoints: Path, tell: Tell
-) -> tuple[dict[str, torch.Tensor], Linear]:
+) -> tuple[list[dict[str, torch.Tensor]], Linear]:
     situations = [Situation.of(example) for example in examples]
     right = _right(examples, labels)
-    tuned = _tune(encoder, examples, situations, right, plan, checkpoints, tell)
+    tuned = []
+    for member in range(MEMBERS):
+
+        def told(share: float, what: str, member: int = member) -> None:
+            tell((member + share) / MEMBERS, f"encoder {member + 1} of {MEMBERS}, {what}")
+
+        its_plan = replace(plan, seed=plan.seed + member)
+        tuned.append(_tune(encoder, examples, situations, right, its_plan, checkpoints, told))
     tell(1.0, "fitting the linear classifier")
     sentences = [example.say for example in examples]
     return tuned, Linear.fit(sentences, encoder.queries(sentences), situations, right)
@@ -143,7 +163,9 @@ def _tune(
         layers_to_transform=list(range(FIRST_LAYER, len(encoder.model.encoder.layer))),
         layers_pattern="layer",
     )
-    model = get_peft_model(upper_copy(encoder), config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name of yesterday
+        model = get_peft_model(upper_copy(encoder), config)
     head = torch.nn.Linear(encoder.dimensions, right.shape[1])
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -225,21 +247,18 @@ class _Checkpoint:
 
 
 def _predict(
-    encoder: TextEncoder, tensors: dict[str, torch.Tensor], linear: Linear, examples: Sequence[Example]
-) -> tuple[Floats, Floats]:
-    """Each classifier's shares for the examples: examples × labels."""
-    tuned = Tuned(encoder, tensors, ALPHA / RANK)
+    encoder: TextEncoder, tensors: Sequence[dict[str, torch.Tensor]], linear: Linear, examples: Sequence[Example]
+) -> tuple[list[Floats], Floats]:
+    """The shares of each tuned encoder, and of the linear classifier, for the examples: examples × labels each."""
     situations = [Situation.of(example) for example in examples]
-    vectors = encoder.queries([example.say for example in examples])
-    return (
-        np.concatenate([tuned.shares([each.say], [situation]) for each, situation in zip(examples, situations, strict=True)]),
-        np.stack(
-            [
-                linear.shares(each.say, vector, situation)
-                for each, vector, situation in zip(examples, vectors, situations, strict=True)
-            ]
-        ),
-    )
+    sentences = [example.say for example in examples]
+    tuned = []
+    for its in tensors:
+        member = Tuned(encoder, its, ALPHA / RANK)
+        parts = [slice(start, start + BATCH) for start in range(0, len(sentences), BATCH)]
+        tuned.append(np.concatenate([member.shares(sentences[part], situations[part]) for part in parts]))
+    vectors = encoder.queries(sentences)
+    return tuned, np.stack([linear.shares(*each) for each in zip(sentences, vectors, situations, strict=True)])
 
 
 def _joined(tuned: Floats, linear: Floats, examples: Sequence[Example], labels: Sequence[str]) -> tuple[float, float]:

@@ -155,8 +155,8 @@ def chooser(
 ) -> None:
     """Fit what chooses the tool on prompts/examples/ and on the sentences labelled with `storehand review`.
 
-    Takes hours on two cores; interrupted, the same command goes on at the last whole epoch. Prints the figures on writers whom it did
-    not read, and writes a model card beside the file.
+    Takes the better part of an hour on two free cores; interrupted, the same command goes on at the last whole epoch. Prints the
+    figures on writers whom it did not read, and writes a model card beside the file.
     """
     require_extra()
     settings = load_settings()

@@ -43,6 +43,7 @@ class Trained:
             "examples": "abc",
             "sentences": len(examples),
             "lora_scale": 2.0,
+            "members": 2,
             "tuned_weight": 0.55,
             "temperature": 0.9,
             "figures": {"tuned alone": FIGURES, "linear alone": FIGURES, "joined": FIGURES},

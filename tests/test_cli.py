@@ -72,7 +72,20 @@ def test_the_readmes_commands_for_ones_own_shop_run(home: Path) -> None:
 
 def check_form(turn: dict[str, Any]) -> None:
     assert set(turn) == {
-        *("said", "language", "steps", "reply", "promises", "quote", "handoff", "model_calls", "tokens", "seconds"),
+        *(
+            "said",
+            "language",
+            "steps",
+            "reply",
+            "promises",
+            "quote",
+            "quick_replies",
+            "share",
+            "handoff",
+            "model_calls",
+            "tokens",
+            "seconds",
+        ),
     }
     assert set(turn["promises"]) == {"checked", "replaced"}
     assert set(turn["tokens"]) == {"prompt", "cached", "completion"}

@@ -156,7 +156,7 @@ def test_a_question_about_a_rule_starts_nothing_and_a_wish_gets_no_lecture(
     ]
     wishes: list[tuple[str, Language]] = [
         ("Kindly take this lamp back and give me my money, it hums", "en"),
-        ("scrap my order from this morning would you", "en"),
+        ("I ordered this morning, cancel that would you", "en"),
         ("鞋子我不想要了，给我退了吧", "zh"),
         ("这灯给我换个新的", "zh"),
     ]

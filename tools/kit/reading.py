@@ -43,8 +43,8 @@ def shown_position(text: str, count: int) -> int | None:
 
 _CALLED_AN_ORDER = re.compile(
     r"(?:\b(?:orde?r|oder)|订单|单号|#)\s*(?:no\.?|number|ref(?:erence)?|编?号|是)?\s*[:：#]?\s*[A-Za-z]{0,3}-?\d{3,}"
-    # Without the word: only in forms that nothing else has in a shop; a mobile number of eleven digits is none.
-    r"|(?<![\w$€£¥.-])(?!1[3-9]\d{9}(?!\d))(?:\d{1,4}-\d{4,8}|[A-Za-z]{1,2}-\d{4,8}|\d{7,14})(?![\w-]|\.\d)",
+    # Without the word: only in forms that nothing else has in a shop; a mobile number of eleven digits and a Japanese postcode are none.
+    r"|(?<![\w$€£¥.-])(?!1[3-9]\d{9}(?!\d)|\d{3}-\d{4}(?!\d))(?:\d{1,4}-\d{4,8}|[A-Za-z]{1,2}-\d{4,8}|\d{7,14})(?![\w-]|\.\d)",
     re.I,
 )
 

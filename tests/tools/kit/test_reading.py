@@ -165,6 +165,7 @@ def test_an_order_is_called_by_its_number(text: str) -> None:
         "I paid $1299000",
         "size 38-40",
         "92102 San Diego",
+        "155-0031 Tokyo",
     ],
 )
 def test_other_numbers_call_no_order(text: str) -> None:

@@ -127,10 +127,14 @@ class Decider:
             return call(identify_product.name)
         evidence = self._look_up(turn, wish)
         shares = evidence.shares
-        if any(title in wish.lower() and mentions(wish, title) for title in self._titles):
+        names_product = any(title in wish.lower() and mentions(wish, title) for title in self._titles)
+        if names_product:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _told_apart(_allowed(shares, self._settings.sure, has_photo=turn.photo is not None), wish)
+        if names_product and set(allowed[:2]) == {search_products.name, answer_from_policy.name}:
+            # Unsure whether a rule or the product is asked about, the product's own facts are looked at first.
+            allowed = [search_products.name]
         if is_angry(wish) and not (len(allowed) == 1 and allowed[0] in {*QUOTES, track_order.name}):
             # Who is angry and says what is to be done gets it done; nobody else is argued with.
             turn.meter.why.append("the customer has had enough")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agent.chooser.evidence import calibration_error
 from agent.events import Decided, ToolStarted, Turn
@@ -20,6 +20,7 @@ from agent.examples import REPLY, Slots
 from agent.session import Session
 from agent.turn import Agent, Message
 from tools.kit.errors import OperatorError
+from tools.kit.json_lines import read_json_lines
 from tools.shop.types import Language
 
 
@@ -57,15 +58,8 @@ class Outcome(BaseModel):
 
 
 def read_cases(path: Path) -> list[Case]:
-    """Read a file of cases, one JSON object a line. Raises OperatorError with the line that is wrong."""
-    cases = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                cases.append(Case.model_validate_json(line))
-            except ValidationError as error:
-                raise OperatorError(f"'{path}', line {number}: {error}") from error
-    return cases
+    """Read a file of cases, one JSON object a line. Raises OperatorError with file and line."""
+    return read_json_lines(path, Case)
 
 
 def read_hint3(folder: Path) -> list[Case]:

@@ -21,13 +21,13 @@ from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, SystemMessage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.intake import mask_private
 from agent.promises import PromiseCheck, Sentences, claims
 from agent.writing import Question, made_reply
-from tools.kit.errors import OperatorError
 from tools.kit.facts import Fact
+from tools.kit.json_lines import read_json_lines
 from tools.kit.phrases import phrase
 from tools.shop.types import LANGUAGES, Language
 
@@ -95,14 +95,7 @@ class ShopWords(BaseModel):
 
 def read_cases(path: Path) -> list[Case]:
     """Read a file of cases, one JSON object a line. Raises OperatorError with file and line."""
-    cases = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                cases.append(Case.model_validate_json(line))
-            except ValidationError as error:
-                raise OperatorError(f"'{path}', line {number}: {error.errors()[0]['msg']}; see eval/replies.py.") from error
-    return cases
+    return read_json_lines(path, Case)
 
 
 def spread(cases: Sequence[Case], limit: int | None) -> list[Case]:

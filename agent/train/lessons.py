@@ -9,17 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from langchain_core.messages import AnyMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.decide import TOOLS
 from agent.examples import Example, load_examples
 from agent.models.decision import REPLY, Tool, parse_decision
 from agent.train.messages import decision_messages, grounded_messages
 from tools.kit.errors import BadSettings, ModelFailed, OperatorError
+from tools.kit.json_lines import read_json_lines
 from tools.kit.phrases import PROMPTS
 from tools.shop.types import LANGUAGES, Language
 
@@ -61,9 +62,6 @@ class Case(BaseModel):
     tools: tuple[str | None, ...]
     before: tuple[str, ...] = ()
     photo: str | None = None
-
-
-Row = TypeVar("Row", bound=BaseModel)
 
 
 def described_tools() -> list[Tool]:
@@ -115,7 +113,7 @@ def load_replies(folder: Path = PROMPTS) -> list[Lesson]:
         if not path.exists():
             continue
         try:
-            rows = _rows(path, GroundedReply)
+            rows = read_json_lines(path, GroundedReply)
         except OperatorError as error:
             raise BadSettings(str(error)) from error
         for row in rows:
@@ -126,7 +124,7 @@ def load_replies(folder: Path = PROMPTS) -> list[Lesson]:
 
 def read_cases(paths: Iterable[Path]) -> list[Case]:
     """The cases that need no earlier turn and say something. Raises OperatorError with the file and the line."""
-    cases = [case for path in paths for case in _rows(path, Case)]
+    cases = [case for path in paths for case in read_json_lines(path, Case)]
     return [case for case in cases if not case.before and case.say.strip()]
 
 
@@ -156,20 +154,3 @@ def hold_out(lessons: Sequence[Lesson], seed: int) -> tuple[list[Lesson], list[L
         held += of_kind[:count]
         learnt += of_kind[count:]
     return learnt, held
-
-
-def _rows(path: Path, form: type[Row]) -> list[Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"'{path}' cannot be read ({error}); name a file of JSON lines.") from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                rows.append(form.model_validate_json(line))
-            except ValidationError as error:
-                problem = error.errors()[0]
-                where = ".".join(map(str, problem["loc"])) or "the line"
-                raise OperatorError(f"'{path}', line {number}: {where}: {problem['msg']}; mend it.") from error
-    return rows

@@ -296,7 +296,9 @@ class Agent:
             apology = phrase("model_failed", language, reference=reference)
             reply = f"{reply}\n\n{apology}" if reply else apology
             yield Said(text=apology)
-        quote, handoff, quick_replies = self._last(config, language)
+        quote, handoff, quick_replies = self._last(config) if steps else (None, None, ())
+        if asked:
+            quick_replies = tuple(wish_label(tool, language) for tool in asked)
         if handoff:
             self._desk.request(self._packet(session, config, said, handoff, steps))
         done = tuple(step.tool for step in steps if step.tool != "transcribe_speech")
@@ -443,16 +445,14 @@ class Agent:
             transcript=tuple(transcript),
         )
 
-    def _last(self, config: Any, language: Language) -> tuple[Quote | None, Handoff | None, tuple[str, ...]]:
+    def _last(self, config: Any) -> tuple[Quote | None, Handoff | None, tuple[str, ...]]:
         """The quote and the hand-over that this turn came to, and the answers that its question offers."""
         messages: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
         found = [facts for each in current_turn(messages) if isinstance(each, ToolMessage) and (facts := facts_of(each))]
         quote = next((facts.quote for facts in reversed(found) if facts.quote), None)
         handoff = next((facts.handoff for facts in reversed(found) if facts.handoff), None)
         asked = next((facts.asks for facts in reversed(found) if facts.asks), None)
-        choice = past_of(messages).choice
-        offered = tuple(wish_label(tool, language) for tool in choice.tools) if choice else asked.choices if asked else ()
-        return quote, handoff, offered
+        return quote, handoff, asked.choices if asked else ()
 
 
 def _noted_of(turn: TurnContext) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, prefix_of
 from agent.weights.store import WeightStore
+from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
@@ -197,7 +198,7 @@ def _index(settings: Settings, folder: Path, console: Console) -> None:
         task = progress.add_task("records", total=None)
         index = _index_of(settings, folder)
         try:
-            report = Catalog.build(
+            report = index_shop(
                 shop,
                 index,
                 text_encoder_of(settings),

@@ -33,6 +33,7 @@ from eval import bench
 from eval.photos import measure_photos, read_labelled_photos
 from eval.search_speed import DIMENSIONS, made_catalogue, measure_search
 from eval.turn_speed import call_directly, measure_turns, questions_about, take_turn
+from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import Hit
@@ -128,7 +129,7 @@ def shop(tmp_path: Path) -> Iterator[SqliteShop]:
 def make_agent(shop: SqliteShop, tmp_path: Path) -> Iterator[Callable[[BaseChatModel], Agent]]:
     encoder: Any = WordCounts()
     index = EdgeIndex(tmp_path / "shop" / "index")
-    Catalog.build(shop, index, encoder, lambda: encoder, tmp_path / "vectors.sqlite")
+    index_shop(shop, index, encoder, lambda: encoder, tmp_path / "vectors.sqlite")
     catalog = Catalog.open(shop, index, encoder, lambda: encoder)
 
     chooser: Any = OnlySearches()

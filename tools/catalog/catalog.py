@@ -4,17 +4,13 @@ The index finds; the shop tells what is true. Filters are asked of the index and
 whose price or stock changed since the index was made is never shown for what it no longer is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date
 from functools import cached_property
-from io import BytesIO
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from tools.catalog.bm25 import Bm25
@@ -26,14 +22,11 @@ from tools.catalog.index import (
     Hit,
     Index,
     Kind,
-    Manifest,
-    Point,
     VariantValues,
 )
-from tools.catalog.vector_cache import VectorCache
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
-from tools.shop.types import LANGUAGES, Clause, Language, Product, ShopInfo
+from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
 
 if TYPE_CHECKING:
     # Importing them takes seconds; whoever makes an encoder has done so.
@@ -48,20 +41,7 @@ BM25_WORTH = 0.00075
 """What a point of BM25 adds to a clause's cosine. Words decide between clauses that are equally near; fused by rank they would
 outvote the meaning: of 722 questions about 100 clauses, each asked without itself in the index, 0.69 find their clause first
 like this and 0.60 by ranks. See Bruch et al. 2023, arXiv:2210.11934."""
-DAYS_AHEAD = 366
-"""Clauses that come into force within this many days are indexed already."""
-BATCH = 32
 DESCRIPTION_CHARACTERS = 600
-
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What was indexed, and the pictures that could not be read, each with the reason."""
-
-    counts: dict[Kind, int]
-    unreadable_pictures: tuple[str, ...]
 
 
 class Catalog:
@@ -82,24 +62,6 @@ class Catalog:
             )
         self._check_encoder("text", text_encoder.fingerprint)
         self._bm25 = Bm25()
-
-    @classmethod
-    def build(
-        cls,
-        shop: Shop,
-        index: Index,
-        text_encoder: "TextEncoder",
-        photo_encoder: "Callable[[], PhotoEncoder]",
-        cache: Path,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> BuildReport:
-        """Put all products, pictures and clauses of the shop into the index, in place of what was there.
-
-        `cache` is a file that keeps vectors, so that only what changed is computed, and an interrupted build goes on where
-        it stopped. `progress` is called with how many texts and pictures are done, and how many there are.
-        """
-        with VectorCache(cache) as kept:
-            return _Build(shop, index, text_encoder, photo_encoder, kept, progress).run()
 
     @classmethod
     def open(cls, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]") -> Self:
@@ -182,9 +144,9 @@ class Catalog:
 
 def fits(product: Product, filters: Filters) -> bool:
     """Whether the product is in the category and one of its variants is all that the filters want."""
-    if filters.category is not None and filters.category.casefold() not in _categories(product):
+    if filters.category is not None and filters.category.casefold() not in category_names(product):
         return False
-    return any(_variant_fits(values, filters) for values in _variants(product))
+    return any(_variant_fits(values, filters) for values in variant_values(product))
 
 
 def _variant_fits(values: VariantValues, filters: Filters) -> bool:
@@ -198,11 +160,13 @@ def _variant_fits(values: VariantValues, filters: Filters) -> bool:
     )
 
 
-def _categories(product: Product) -> tuple[str, ...]:
+def category_names(product: Product) -> tuple[str, ...]:
+    """The product's categories in both languages, lower case."""
     return tuple(name.casefold() for name in product.category.all())
 
 
-def _variants(product: Product) -> tuple[VariantValues, ...]:
+def variant_values(product: Product) -> tuple[VariantValues, ...]:
+    """What filters read of the product's variants."""
     return tuple(
         VariantValues(
             price_cents=variant.price_cents,
@@ -246,136 +210,3 @@ def _fuse(*lists: Sequence[Hit]) -> list[Hit]:
     cosines = {hit.id: hit.score for hit in lists[0]} if lists else {}
     fused = (Hit(found, score, cosines.get(found)) for found, score in scores.items())
     return sorted(fused, key=lambda hit: (-hit.score, -(hit.cosine or 0.0)))
-
-
-@dataclass
-class _Build:
-    """One build: turns a shop into points, batch by batch."""
-
-    shop: Shop
-    index: Index
-    text_encoder: "TextEncoder"
-    load_photo_encoder: "Callable[[], PhotoEncoder]"
-    cache: VectorCache
-    progress: Callable[[int, int], None] | None
-    bm25: Bm25 = field(default_factory=Bm25)
-    unreadable: list[str] = field(default_factory=list)
-    done: int = 0
-    total: int = 0
-
-    def run(self) -> BuildReport:
-        # Read first: products that change on the way make the index stale, not wrongly fresh.
-        version = self.shop.version
-        clauses = self._all_clauses()
-        products = pictures = 0
-        for product in self.shop.products():
-            products += 1
-            pictures += len(product.pictures)
-        self.total = products + pictures + len(clauses)
-        text = self.text_encoder.dimensions
-        manifest = Manifest(
-            layout=LAYOUT,
-            shop_version=version,
-            fingerprints={"text": self.text_encoder.fingerprint},
-            dimensions={kind: dict.fromkeys(LANGUAGES, text) for kind in ("products", "clauses")},
-        )
-        points: dict[Kind, Iterable[Point]] = {"products": self._product_points(), "clauses": self._clause_points(clauses)}
-        if pictures:
-            encoder = self.load_photo_encoder()
-            manifest = manifest.model_copy(
-                update={
-                    "fingerprints": manifest.fingerprints | {"photo": encoder.fingerprint},
-                    "dimensions": manifest.dimensions | {"pictures": {"photo": encoder.dimensions}},
-                }
-            )
-            points["pictures"] = self._picture_points(encoder)
-        self.index.rebuild(manifest, points)
-        return BuildReport(self.index.manifest().counts, tuple(self.unreadable))
-
-    def _product_points(self) -> Iterator[Point]:
-        for batch in _batches(self.shop.products()):
-            texts = [[product_text(product, language, self.shop.info) for language in LANGUAGES] for product in batch]
-            vectors = self._text_vectors([text for both in texts for text in both])
-            for place, product in enumerate(batch):
-                mine = vectors[place * len(LANGUAGES) : (place + 1) * len(LANGUAGES)]
-                yield Point(
-                    id=product.id,
-                    owner=product.id,
-                    vectors=dict(zip(LANGUAGES, mine, strict=True)),
-                    words=self.bm25.document(" ".join(dict.fromkeys(texts[place]))),
-                    categories=_categories(product),
-                    variants=_variants(product),
-                )
-            self._count(len(batch))
-
-    def _picture_points(self, encoder: "PhotoEncoder") -> Iterator[Point]:
-        named = ((product, place, name) for product in self.shop.products() for place, name in enumerate(product.pictures))
-        for batch in _batches(named):
-            readable, contents, pictures = [], [], []
-            for product, place, name in batch:
-                try:
-                    content = self.shop.picture(name).read_bytes()
-                    picture = Image.open(BytesIO(content))
-                    picture.load()
-                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                    self.unreadable.append(f"{name}: {error}")
-                    continue
-                readable.append((product, place))
-                contents.append(content)
-                pictures.append(picture)
-            embed = _photos_at(encoder, pictures)
-            vectors = self.cache.vectors(encoder.fingerprint, contents, embed)
-            for (product, place), vector in zip(readable, vectors, strict=True):
-                yield Point(
-                    id=f"{product.id}/{place}",
-                    owner=product.id,
-                    vectors={"photo": vector},
-                    categories=_categories(product),
-                    variants=_variants(product),
-                )
-            self._count(len(batch))
-
-    def _clause_points(self, clauses: list[Clause]) -> Iterator[Point]:
-        """A clause lies, in each language, half way between its text and the mean of the questions that customers ask for it.
-
-        Compared with each question on its own, a customer's question is nearest to what is phrased like it, whatever it is
-        about: then only 0.35 of the questions measured above find their clause.
-        """
-        for clause in clauses:
-            texts = [f"{clause.title.in_language(language)}\n{clause.text.in_language(language)}" for language in LANGUAGES]
-            vectors = self._text_vectors([*texts, *clause.questions])
-            asked = np.mean(vectors[len(texts) :], axis=0) if clause.questions else np.zeros_like(vectors[0])
-            yield Point(
-                id=clause.id,
-                owner=clause.id,
-                vectors={language: vector + asked for language, vector in zip(LANGUAGES, vectors, strict=False)},
-                words=self.bm25.document("\n".join(dict.fromkeys((*texts, *clause.questions)))),
-            )
-            self._count(1)
-
-    def _text_vectors(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return self.cache.vectors(
-            self.text_encoder.fingerprint,
-            [text.encode() for text in texts],
-            lambda missing: self.text_encoder.passages([texts[place] for place in missing]),
-        )
-
-    def _all_clauses(self) -> list[Clause]:
-        today = date.today()  # noqa: DTZ011  # the shop's zone makes no difference to a year
-        days = (today + timedelta(days) for days in range(-1, DAYS_AHEAD))
-        return list({clause.id: clause for day in days for clause in self.shop.clauses(day)}.values())
-
-    def _count(self, done: int) -> None:
-        self.done += done
-        if self.progress:
-            self.progress(self.done, self.total)
-
-
-def _photos_at(encoder: "PhotoEncoder", pictures: Sequence[Image.Image]) -> Callable[[list[int]], NDArray[np.float32]]:
-    return lambda places: encoder.photos([pictures[place] for place in places])
-
-
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

@@ -12,6 +12,7 @@ from PIL import Image
 from qdrant_client import QdrantClient
 from small_shop import CLAUSES, SmallShop, drawing
 
+from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import NO_FILTERS, Filters, Hit, Index
@@ -73,7 +74,7 @@ class Bench:
         self.progress: list[tuple[int, int]] = []
 
     def build(self) -> Any:
-        return Catalog.build(
+        return index_shop(
             self.shop,
             self.index,
             self.texts,

@@ -20,7 +20,7 @@ from tools.answer_from_policy import answer_from_policy
 from tools.commit_quote import commit_quote
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
-from tools.kit.answers import is_angry, is_no, wants, wants_cheaper, wants_to_go_with
+from tools.kit.answers import asks_more, is_angry, is_no, wants_cheaper, wants_to_go_with
 from tools.kit.errors import ModelFailed
 from tools.kit.reading import mentions, points_back, shown_position
 from tools.quote_address_change import quote_address_change
@@ -100,16 +100,24 @@ class Decider:
         return None
 
     def wishes(self, turn: TurnContext) -> list[str]:
-        """The message, or its sentences where they clearly ask for different tools ("Where is 1042? And do you sell tents?")."""
+        """The message, or what it asks for one after the other ("Where is 1042? And do you sell tents?").
+
+        What comes before the main wish is its story; what comes after it is a wish of its own only if it is put as one.
+        """
         sentences = [
             part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3
         ]
         if turn.continued or not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
             return [turn.said]
+        main = next(iter(self._look_up(turn, turn.said).shares))
         wishes: dict[str, str] = {}
-        for sentence in sentences:
+        for number, sentence in enumerate(sentences, start=1):
             tool, share = next(iter(self._look_up(turn, sentence).shares.items()))
-            if share >= CERTAIN_WISH and tool != REPLY:
+            if share < CERTAIN_WISH or tool in (REPLY, hand_to_human.name):
+                continue
+            if not wishes and tool == main:
+                wishes[tool] = " ".join(sentences[:number])
+            elif wishes and asks_more(sentence):
                 wishes.setdefault(tool, sentence)
         return list(wishes.values()) if len(wishes) > 1 else [turn.said]
 
@@ -131,12 +139,12 @@ class Decider:
         if names_product:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
-        allowed = _told_apart(_allowed(shares, self._settings.sure, has_photo=turn.photo is not None), wish)
+        allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
         if names_product and set(allowed[:2]) == {search_products.name, answer_from_policy.name}:
             # Unsure whether a rule or the product is asked about, the product's own facts are looked at first.
             allowed = [search_products.name]
-        if is_angry(wish) and not (len(allowed) == 1 and allowed[0] in {*QUOTES, track_order.name}):
-            # Who is angry and says what is to be done gets it done; nobody else is argued with.
+        if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
+            # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.
             turn.meter.why.append("the customer has had enough")
             return call(hand_to_human.name, reason=mask_private(wish)[:200])
         if turn.meter.share is None:
@@ -274,15 +282,6 @@ def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[
         total += share
         allowed.append(tool)
     return allowed
-
-
-def _told_apart(allowed: list[str], wish: str) -> list[str]:
-    """Where several quotes are possible and the customer's own words name one of them, only that one."""
-    quotes = [tool for tool in allowed if tool in QUOTES]
-    named = wants(wish, quotes)
-    if len(quotes) < 2 or len(named) != 1:
-        return allowed
-    return [tool for tool in allowed if tool not in QUOTES or tool in named]
 
 
 def _context_lines(turn: TurnContext) -> str:

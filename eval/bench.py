@@ -180,9 +180,12 @@ def choose(
     as_json: JsonOption = False,
 ) -> None:
     """Let the agent choose the first tool for labelled sentences: right, asked back, wrong without asking, calibration, time."""
-    from eval.choose import misses, read_cases, read_hint3, run_cases, score
+    from agent.train.hint3 import read_hint3
+    from eval.choose import Case, misses, read_cases, run_cases, score
 
-    read = [case for file in cases or () for case in read_cases(file)] + (read_hint3(hint3) if hint3 else [])
+    read = [case for file in cases or () for case in read_cases(file)] + [
+        Case(**case.model_dump()) for case in (read_hint3(hint3) if hint3 else [])
+    ]
     if not read:
         raise typer.BadParameter("give --cases FILE or --hint3 FOLDER with at least one sentence")
     read = read[:: max(1, len(read) // limit)][:limit] if limit else read

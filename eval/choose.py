@@ -4,36 +4,28 @@ A case is a JSON line, `{"say", "language", "tools": [names or null], "before"?:
 it is right if the first tool run is in `tools` (null: none). Only the first step is run, but earlier messages are answered in full.
 """
 
-import csv
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from agent.chooser.evidence import calibration_error
 from agent.events import Decided, ToolStarted, Turn
 from agent.examples import REPLY, Slots
 from agent.session import Session
+from agent.train.lessons import Case as LabelledSentence
 from agent.turn import Agent, Message
-from tools.kit.errors import OperatorError
 from tools.kit.json_lines import read_json_lines
-from tools.shop.types import Language
 
 
-class Case(BaseModel):
-    """One labelled sentence. `photo` true stands for some photo of a product, a path for that one."""
+class Case(LabelledSentence):
+    """One labelled sentence, with what its words hold for a tool's arguments."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    say: str
-    language: Language
-    tools: tuple[str | None, ...]
-    before: tuple[str, ...] = ()
-    photo: bool | str = False
     slots: Slots = Slots()
 
 
@@ -60,20 +52,6 @@ class Outcome(BaseModel):
 def read_cases(path: Path) -> list[Case]:
     """Read a file of cases, one JSON object a line. Raises OperatorError with file and line."""
     return read_json_lines(path, Case)
-
-
-def read_hint3(folder: Path) -> list[Case]:
-    """HINT3's training sentences (corrected labels) as cases, by eval/cases/hint3.yaml. Raises OperatorError if they are not there."""
-    intents = yaml.safe_load((Path(__file__).parent / "cases" / "hint3.yaml").read_text(encoding="utf-8"))
-    cases = []
-    for shop, tools in intents.items():
-        path = folder / "v2" / f"{shop}_train.csv"
-        if not path.is_file():
-            raise OperatorError(f"'{path}' is missing; give the folder of HINT3 that holds v2/.")
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [(row["sentence"].strip(), row["label"]) for row in csv.DictReader(file)]
-        cases += [Case(say=said, language="en", tools=tuple(tools[label])) for said, label in rows if said and label in tools]
-    return cases
 
 
 def run_cases(

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.examples import Example
 from agent.labels import OWN
+from agent.train.hint3 import WRITER as HINT3
 from tools.kit.errors import OperatorError
 from tools.shop.types import LANGUAGES
 
@@ -17,13 +18,16 @@ _COLUMNS = {"accuracy": "right", "accuracy_en": "right, en", "accuracy_zh": "rig
 
 
 def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The last writer of each language, by the number in the file's name; never the shop's own labels.
+    """The last writer of each language, by the number in the file's name; never the shop's own labels or HINT3.
 
     Raises OperatorError where a language has fewer than two writers: nothing would be left to learn from, or to measure on.
     """
     held_out = []
     for language in LANGUAGES:
-        writers = {example.writer for example in examples if example.writer.startswith(f"{language}-")} - {f"{language}-{OWN}"}
+        writers = {example.writer for example in examples if example.writer.startswith(f"{language}-")} - {
+            f"{language}-{OWN}",
+            HINT3,
+        }
         if len(writers) < 2:
             raise OperatorError(
                 f"prompts/examples/ has {len(writers)} writers of '{language}'; it takes two files, one to learn from, one to measure on."

@@ -152,6 +152,9 @@ def chooser(
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 4,
+    hint3: Annotated[
+        Path | None, typer.Option("--hint3", help="Folder of HINT3, whose real sentences are learnt too.", file_okay=False)
+    ] = None,
 ) -> None:
     """Fit what chooses the tool on prompts/examples/ and on the sentences labelled with `storehand review`.
 
@@ -164,12 +167,16 @@ def chooser(
     from agent.labels import LABELS, own_examples
     from agent.resources import CHOOSER, prepare, text_encoder_of
     from agent.train.chooser_report import figure_rows, last_writers, write_card
+    from agent.train.hint3 import hint3_examples
 
     own = own_examples(settings.data_dir / LABELS)
-    examples = [*all_examples(), *own]
+    real = hint3_examples(hint3) if hint3 else []
+    examples = [*all_examples(), *real, *own]
     held_out = last_writers(examples)
     target = file or settings.data_dir / CHOOSER
-    err.print(f"{len(examples):,} sentences, {len(own):,} of them your own; into '{escape(str(target))}'.")
+    err.print(
+        f"{len(examples):,} sentences, {len(own):,} of them your own and {len(real):,} of HINT3; into '{escape(str(target))}'."
+    )
     prepare(settings, err)
 
     from agent.train import chooser as training

@@ -53,7 +53,10 @@ class GroundedReply(BaseModel):
 
 
 class Case(BaseModel):
-    """A labelled sentence to be tried afterwards; `tools` holds null where replying without a tool is right."""
+    """A labelled sentence to be tried afterwards; `tools` holds null where replying without a tool is right.
+
+    `before` is what the customer said earlier. `photo` true stands for some photo of a product, a path for that one.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -61,7 +64,7 @@ class Case(BaseModel):
     language: Language
     tools: tuple[str | None, ...]
     before: tuple[str, ...] = ()
-    photo: str | None = None
+    photo: bool | str = False
 
 
 def described_tools() -> list[Tool]:

@@ -27,7 +27,7 @@ Prompt = Callable[[Case], list[AnyMessage]]
 
 def short_prompt(case: Case) -> list[AnyMessage]:
     """What a fine-tuned model reads."""
-    return decision_messages(case.say, photo=case.photo is not None)
+    return decision_messages(case.say, photo=bool(case.photo))
 
 
 def full_prompt() -> Prompt:
@@ -36,7 +36,7 @@ def full_prompt() -> Prompt:
     shown = {language: _one_each(load_examples(language)) for language in LANGUAGES}
 
     def prompt(case: Case) -> list[AnyMessage]:
-        context = f"{PHOTO}\n\n" if case.photo is not None else ""
+        context = f"{PHOTO}\n\n" if case.photo else ""
         return [prefix, HumanMessage(fill("decide.md", context=context, examples=shown[case.language], said=case.say))]
 
     return prompt

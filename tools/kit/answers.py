@@ -97,6 +97,11 @@ def wants_to_go_with(text: str) -> bool:
     return bool(_pattern("goes_with").search(_plain(text)))
 
 
+def asks_more(sentence: str) -> bool:
+    """Whether a sentence that follows a wish puts another one: as a question, or with "also", 「顺便」."""
+    return sentence.rstrip().endswith(("?", "？", "吗", "吗。")) or bool(_pattern("also").search(_plain(sentence)[:40]))
+
+
 def is_angry(text: str) -> bool:
     """Whether the customer has had enough."""
     return bool(_pattern("angry").search(_plain(text)))

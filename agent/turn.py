@@ -24,7 +24,6 @@ from PIL.Image import Image
 from agent.answers import Identity, answer_to, choice_made, identify, wish_label
 from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
 from agent.events import Decided, Event, Heard, Promises, Said, Step, ToolStarted, Turn
-from agent.examples import REPLY
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
 from agent.promises import PromiseCheck
@@ -459,21 +458,15 @@ def _noted_of(turn: TurnContext) -> dict[str, Any]:
     """What the review list is told of the choice: nothing to learn where code knew, as with a yes or an answer to our question."""
     is_known = turn.continued or turn.agreed is not None or turn.declined is not None or turn.chosen is not None
     # Asked who they are, customers write names and postcodes, which no mask finds.
-    looked_up = {} if is_known or turn.who else turn.looked_up
-    if turn.said in looked_up:
-        looked_up = {turn.said: looked_up[turn.said]}
-    wishes = []
-    for said, evidence in looked_up.items():
-        likeliest, share = next(iter(evidence.shares.items()))
-        is_whole = said == turn.said
-        # Of several sentences, those that ask for nothing are no wishes.
-        if is_whole or likeliest != REPLY:
-            sure = turn.meter.share if is_whole and turn.meter.share is not None else share
-            wishes.append(Wish(said=said, shares=evidence.shares, talk=evidence.talk, sure=sure))
+    evidence = None if is_known or turn.who else turn.looked_up.get(turn.said)
+    wishes: tuple[Wish, ...] = ()
+    if evidence:
+        sure = turn.meter.share if turn.meter.share is not None else max(evidence.shares.values())
+        wishes = (Wish(said=turn.said, shares=evidence.shares, talk=evidence.talk, sure=sure),)
     return {
         "before": turn.past.before,
         "photo": turn.photo is not None,
-        "wishes": tuple(wishes),
+        "wishes": wishes,
         "share": turn.meter.share,
         "picked": turn.chosen,
     }

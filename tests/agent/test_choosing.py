@@ -144,6 +144,33 @@ class TestAsking:
         assert turn.quick_replies == (wish_label("quote_return", "zh"), wish_label("quote_exchange", "zh"))
 
 
+SPOTTED = {"parcel": "track_order", "tent": "search_products", "stop": "quote_cancellation", "person": "hand_to_human"}
+
+
+class Spotter:
+    """Sure of what a word names: of several words the last counts, or the first where the message says "First"."""
+
+    def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
+        places = {said.rfind(word): tool for word, tool in SPOTTED.items() if word in said} or {0: "reply"}
+        return Evidence({places[min(places) if "First" in said else max(places)]: 1.0}, "unclear")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("said", "steps"),
+    [
+        ("First, where is my parcel? And do you sell a tent?", ["track_order", "search_products"]),
+        ("The parcel has not left you. Then stop it.", ["quote_cancellation"]),
+        ("First my parcel is late. A tent is what is in it.", ["track_order"]),
+        ("First, where is my parcel? I want a person.", ["track_order"]),
+    ],
+    ids=["a question after the wish", "a story before it", "a remark after it", "a person is no second wish"],
+)
+def test_a_second_wish_is_one_that_is_put_as_one(demo: Opened, said: str, steps: list[str]) -> None:
+    turn = tell(demo.agent_with(Scripted(replies=[]), InMemorySaver(), chooser=Spotter()), said)
+    assert [step.tool for step in turn.steps] == steps
+
+
 @pytest.mark.real
 def test_a_question_about_a_rule_starts_nothing_and_a_wish_gets_no_lecture(
     demo: Opened, chosen: Callable[[str, Language], str]

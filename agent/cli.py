@@ -144,15 +144,22 @@ def weights() -> None:
 @app.command("import")
 def import_(
     source_format: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="jsonl, tau-retail, litemall, ecom-bench or grocery-store.")
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="jsonl, shopify, woocommerce, google-merchant, json-ld, tau-retail, litemall, ecom-bench or grocery-store.",
+        ),
     ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder to read.", exists=True)],
     shop: Annotated[Path, typer.Option("--shop", help="Folder that becomes the shop.")],
+    fetch_pictures: Annotated[
+        bool, typer.Option("--fetch-pictures", help="Fetch the pictures that stand at public web addresses.")
+    ] = False,
 ) -> None:
     """Import a shop's products, customers, orders and rules, then index them. Bad rows are reported, the rest is kept."""
     from agent.resources import import_and_index
 
-    report = import_and_index(_settings(), source_format, source, shop, err)
+    report = import_and_index(_settings(), source_format, source, shop, err, fetch_pictures=fetch_pictures)
     for kind, count in sorted(report.accepted.items()):
         out.print(f"{count:>8,} {kind}")
     for rejected in report.rejected[:20]:

@@ -174,11 +174,19 @@ def _fingerprint(source: Path) -> str:
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
 
-def import_and_index(settings: Settings, source_format: str, source: Path, folder: Path, console: Console) -> ImportReport:
+def import_and_index(
+    settings: Settings, source_format: str, source: Path, folder: Path, console: Console, *, fetch_pictures: bool = False
+) -> ImportReport:
     """Import a shop and make its index, with progress."""
     with Progress(TextColumn("Reading"), MofNCompleteColumn(), console=console) as progress:
         task = progress.add_task("rows", total=None)
-        report = import_shop(source_format, source, folder, progress=lambda rows: progress.update(task, completed=rows))
+        report = import_shop(
+            source_format,
+            source,
+            folder,
+            fetch_pictures=fetch_pictures,
+            progress=lambda rows: progress.update(task, completed=rows),
+        )
     prepare(settings, console)
     _index(settings, folder, console)
     return report

@@ -314,11 +314,12 @@ class Review(Record):
 
 
 SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "¥"}
-_NO_MINOR_UNIT = {"JPY", "KRW", "VND"}
+NO_MINOR_UNIT = frozenset({"JPY", "KRW", "VND"})
+"""Currencies whose smallest unit is the whole one."""
 
 
 def format_money(cents: int, currency: str) -> str:
     """Minor units as customers read them: `format_money(4990, "USD")` is "$49.90"; without a known sign "49.90 SEK"."""
-    number = f"{cents:,}" if currency in _NO_MINOR_UNIT else f"{cents // 100:,}.{cents % 100:02d}"
+    number = f"{cents:,}" if currency in NO_MINOR_UNIT else f"{cents // 100:,}.{cents % 100:02d}"
     sign = SIGNS.get(currency)
     return f"{sign}{number}" if sign else f"{number} {currency}"

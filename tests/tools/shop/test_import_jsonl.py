@@ -319,9 +319,19 @@ def test_many_bad_rows_are_all_listed_in_the_file_and_a_thousand_in_the_report(t
 
 
 def test_unknown_formats_and_sources_are_refused(tmp_path: Path) -> None:
-    assert list(FORMATS) == ["jsonl", "tau-retail", "litemall", "ecom-bench", "grocery-store"]
+    assert list(FORMATS) == [
+        "jsonl",
+        "shopify",
+        "woocommerce",
+        "google-merchant",
+        "json-ld",
+        "tau-retail",
+        "litemall",
+        "ecom-bench",
+        "grocery-store",
+    ]
     with pytest.raises(
-        ImportFailed, match="unknown format 'xml'; use one of jsonl, tau-retail, litemall, ecom-bench, grocery-store"
+        ImportFailed, match="unknown format 'xml'; use one of jsonl, shopify, woocommerce, google-merchant, json-ld, tau-retail, litemall, ecom-bench, grocery-store"
     ):
         import_shop("xml", tmp_path, tmp_path / "shop")
     with pytest.raises(ImportFailed, match="is no folder"):

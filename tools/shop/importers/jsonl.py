@@ -33,7 +33,7 @@ _FILES: tuple[tuple[str, type[Product | Customer | Order | Clause | Basket | Siz
 
 def read(source: Path) -> Iterator[Entry]:
     """Read a folder with shop.yaml and products.jsonl, and whatever else of the canonical form is there, with its pictures."""
-    yield Located("shop.yaml", _read_info(required_file(source, "shop.yaml")))
+    yield Located("shop.yaml", read_info(required_file(source, "shop.yaml")))
     required_file(source, "products.jsonl")
     for name, model in _FILES:
         if not (source / name).is_file():
@@ -48,7 +48,8 @@ def read(source: Path) -> Iterator[Entry]:
                 yield Located(where, record)
 
 
-def _read_info(path: Path) -> ShopInfo:
+def read_info(path: Path) -> ShopInfo:
+    """What a shop.yaml says of the shop. Raises ImportFailed if it says nothing that can be used."""
     if path.stat().st_size > MAX_LINE_BYTES:
         raise ImportFailed(f"'{path}' is larger than {MAX_LINE_BYTES:,} bytes; is it the right file?")
     try:

@@ -26,11 +26,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Located:
-    """A record and where it stands in the source, like "products.jsonl:17"; `pictures` maps a product's names to files."""
+    """A record and where it stands in the source, like "products.jsonl:17".
+
+    `pictures` maps a product's names to files; `picture_urls` are addresses of more, fetched only where the person allows it.
+    """
 
     where: str
     record: ShopRecord
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    picture_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

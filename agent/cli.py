@@ -172,10 +172,21 @@ def import_(
 
 @app.command()
 def index(shop: ShopOption = "demo") -> None:
-    """Make a shop's index anew, after its products or clauses or an encoder changed."""
+    """Bring a shop's index up to date, after its products or clauses or an encoder changed. Running agents see it at once."""
     from agent.resources import reindex
 
-    reindex(_settings(), shop, err)
+    report = reindex(_settings(), shop, err)
+    if not report.rebuilt and not any(each.added or each.changed or each.deleted for each in report.counts.values()):
+        out.print("Nothing changed since the last time: there is nothing to do.")
+        return
+    for kind, each in report.counts.items():
+        out.print(
+            f"{kind:<10}{each.added:>8,} added {each.changed:>8,} changed {each.deleted:>8,} deleted {each.kept:>8,} kept"
+        )
+    if report.rebuilt:
+        out.print(
+            "The whole index was made anew; an agent that runs with another encoder keeps the old one until it is started again."
+        )
 
 
 def _settings() -> Settings:

@@ -25,7 +25,7 @@ from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, prefix_of
 from agent.weights.store import WeightStore
-from tools.catalog.build import index_shop
+from tools.catalog.build import BuildReport, index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
@@ -192,13 +192,13 @@ def import_and_index(
     return report
 
 
-def reindex(settings: Settings, shop: str, console: Console) -> None:
-    """Make a shop's index anew."""
+def reindex(settings: Settings, shop: str, console: Console) -> BuildReport:
+    """Bring a shop's index up to date."""
     prepare(settings, console)
-    _index(settings, shop_folder(settings, shop, console), console)
+    return _index(settings, shop_folder(settings, shop, console), console)
 
 
-def _index(settings: Settings, folder: Path, console: Console) -> None:
+def _index(settings: Settings, folder: Path, console: Console) -> BuildReport:
     with (
         SqliteShop.open(folder) as shop,
         Progress(TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress,
@@ -218,6 +218,7 @@ def _index(settings: Settings, folder: Path, console: Console) -> None:
             index.close()
     for unreadable in report.unreadable_pictures[:10]:
         console.print(f"[yellow]Not a readable picture:[/] {unreadable}", markup=True)
+    return report
 
 
 def _index_of(settings: Settings, folder: Path) -> Index:

@@ -1,12 +1,18 @@
-"""Makes a shop's index: turns products, pictures and clauses into points, batch by batch."""
+"""Brings a shop's index up to date: finds what changed by the digests that the index keeps, and makes those points anew.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+Where there is no index, or one of another layout or encoder, all is made anew beside it and then takes its place.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +20,11 @@ from PIL import Image
 
 from tools.catalog.bm25 import Bm25
 from tools.catalog.catalog import category_names, product_text, variant_values
-from tools.catalog.index import LAYOUT, Index, Kind, Manifest, Point
+from tools.catalog.index import KINDS, LAYOUT, Changes, Index, Kind, Manifest, Point, VariantValues, point_uuid
 from tools.catalog.vector_cache import VectorCache
+from tools.kit.errors import IndexMissing
 from tools.shop.shop import Shop
-from tools.shop.types import LANGUAGES, Clause
+from tools.shop.types import LANGUAGES, Clause, Product
 
 if TYPE_CHECKING:
     # Importing them takes seconds; whoever makes an encoder has done so.
@@ -32,10 +39,22 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class BuildReport:
-    """What was indexed, and the pictures that could not be read, each with the reason."""
+class Counts:
+    """How many points of one kind are new, made anew and gone; `kept` are as they were."""
 
-    counts: dict[Kind, int]
+    added: int
+    changed: int
+    deleted: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was done, and the pictures that could not be read, each with the reason."""
+
+    counts: dict[Kind, Counts]
+    rebuilt: bool
+    """Whether all was made anew: there was no index, or one of another layout or encoder."""
     unreadable_pictures: tuple[str, ...]
 
 
@@ -47,18 +66,39 @@ def index_shop(
     cache: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> BuildReport:
-    """Put all products, pictures and clauses of the shop into the index, in place of what was there.
+    """Make the index hold the shop's products, pictures and clauses as they are now; only what changed is made anew.
 
-    `cache` is a file that keeps vectors, so that only what changed is computed, and an interrupted build goes on where
-    it stopped. `progress` is called with how many texts and pictures are done, and how many there are.
+    `cache` is a file that keeps vectors, so that an interrupted build goes on where it stopped. `progress` is called with how
+    many points are made, and how many there are to make. Raises OperatorError if the index cannot be written.
     """
     with VectorCache(cache) as kept:
         return _Build(shop, index, text_encoder, photo_encoder, kept, progress).run()
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A point before its vectors are computed."""
+
+    id: str
+    owner: str
+    contents: list[bytes]
+    """What the vectors are made from: texts, or the bytes of a picture."""
+    picture: str = ""
+    """The picture's name."""
+    words: str = ""
+    categories: tuple[str, ...] = ()
+    variants: tuple[VariantValues, ...] = ()
+
+    def digest(self, content_digests: Iterable[bytes]) -> str:
+        """Of all that the point is made from."""
+        variants = [asdict(variant) for variant in self.variants]
+        rest = json.dumps([self.owner, self.words, self.categories, variants], ensure_ascii=False)
+        return hashlib.sha256(b"".join(content_digests) + rest.encode()).hexdigest()
+
+
 @dataclass
 class _Build:
-    """One build: turns a shop into points, batch by batch."""
+    """One build: drafts every point, and makes those whose digest the index does not have."""
 
     shop: Shop
     index: Index
@@ -67,105 +107,149 @@ class _Build:
     cache: VectorCache
     progress: Callable[[int, int], None] | None
     bm25: Bm25 = field(default_factory=Bm25)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """By the picture's name: why."""
     done: int = 0
     total: int = 0
 
     def run(self) -> BuildReport:
         # Read first: products that change on the way make the index stale, not wrongly fresh.
         version = self.shop.version
-        clauses = self._all_clauses()
-        products = pictures = 0
-        for product in self.shop.products():
-            products += 1
-            pictures += len(product.pictures)
-        self.total = products + pictures + len(clauses)
-        text = self.text_encoder.dimensions
-        manifest = Manifest(
-            layout=LAYOUT,
-            shop_version=version,
-            fingerprints={"text": self.text_encoder.fingerprint},
-            dimensions={kind: dict.fromkeys(LANGUAGES, text) for kind in ("products", "clauses")},
-        )
-        points: dict[Kind, Iterable[Point]] = {"products": self._product_points(), "clauses": self._clause_points(clauses)}
-        if pictures:
-            encoder = self.load_photo_encoder()
-            manifest = manifest.model_copy(
-                update={
-                    "fingerprints": manifest.fingerprints | {"photo": encoder.fingerprint},
-                    "dimensions": manifest.dimensions | {"pictures": {"photo": encoder.dimensions}},
-                }
-            )
-            points["pictures"] = self._picture_points(encoder)
-        self.index.rebuild(manifest, points)
-        return BuildReport(self.index.manifest().counts, tuple(self.unreadable))
+        try:
+            old = self.index.manifest()
+        except IndexMissing:
+            old = None
+        manifest = self._manifest(version, old)
+        rebuild = old is None or not manifest.continues(old) or manifest.dimensions != old.dimensions
+        counts: dict[Kind, Counts] = {}
+        changes: dict[Kind, Changes] = {}
+        for kind in KINDS:
+            known = {} if rebuild else self.index.digests(kind)
+            wanted, counts[kind], deleted = self._compare(kind, known)
+            if wanted or deleted or rebuild:
+                changes[kind] = Changes(self._points(kind, wanted), deleted)
+            self.total += len(wanted)
+        if rebuild:
+            self.index.rebuild(manifest, {kind: change.points for kind, change in changes.items()})
+        elif changes or manifest != old:
+            self.index.update(manifest, changes)
+        return BuildReport(counts, rebuild, tuple(f"{name}: {reason}" for name, reason in self.unreadable.items()))
 
-    def _product_points(self) -> Iterator[Point]:
-        for batch in _batches(self.shop.products()):
-            texts = [[product_text(product, language, self.shop.info) for language in LANGUAGES] for product in batch]
-            vectors = self._text_vectors([text for both in texts for text in both])
-            for place, product in enumerate(batch):
-                mine = vectors[place * len(LANGUAGES) : (place + 1) * len(LANGUAGES)]
-                yield Point(
-                    id=product.id,
-                    owner=product.id,
-                    vectors=dict(zip(LANGUAGES, mine, strict=True)),
-                    words=self.bm25.document(" ".join(dict.fromkeys(texts[place]))),
-                    categories=category_names(product),
-                    variants=variant_values(product),
-                )
-            self._count(len(batch))
+    def _manifest(self, version: str, old: Manifest | None) -> Manifest:
+        """What the index is to hold; a photo encoder that is not needed any more stays named, since its vectors' place stays."""
+        fingerprints: dict[Literal["text", "photo"], str] = {"text": self.text_encoder.fingerprint}
+        dimensions: dict[Kind, dict[str, int]] = {
+            "products": dict.fromkeys(LANGUAGES, self.text_encoder.dimensions),
+            "clauses": dict.fromkeys(LANGUAGES, self.text_encoder.dimensions),
+        }
+        if any(product.pictures for product in self.shop.products()):
+            fingerprints["photo"] = self._photo_encoder.fingerprint
+            dimensions["pictures"] = {"photo": self._photo_encoder.dimensions}
+        elif old is not None and "photo" in old.fingerprints:
+            fingerprints["photo"] = old.fingerprints["photo"]
+            dimensions["pictures"] = old.dimensions["pictures"]
+        counts = old.counts if old is not None else {}
+        return Manifest(layout=LAYOUT, shop_version=version, fingerprints=fingerprints, dimensions=dimensions, counts=counts)
 
-    def _picture_points(self, encoder: "PhotoEncoder") -> Iterator[Point]:
-        named = ((product, place, name) for product in self.shop.products() for place, name in enumerate(product.pictures))
-        for batch in _batches(named):
-            readable, contents, pictures = [], [], []
-            for product, place, name in batch:
-                try:
-                    content = self.shop.picture(name).read_bytes()
-                    picture = Image.open(BytesIO(content))
-                    picture.load()
-                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                    self.unreadable.append(f"{name}: {error}")
+    @cached_property
+    def _photo_encoder(self) -> "PhotoEncoder":
+        return self.load_photo_encoder()
+
+    def _compare(self, kind: Kind, known: Mapping[str, str]) -> tuple[set[str], Counts, list[str]]:
+        """The ids of the points to make, how many are new and changed, and the uuids of those to delete."""
+        wanted: set[str] = set()
+        present: set[str] = set()
+        for draft in self._drafts(kind):
+            uuid = point_uuid(draft.id)
+            if known.get(uuid) != self._digest(kind, draft):
+                if kind == "pictures" and not self._readable(draft):
                     continue
-                readable.append((product, place))
-                contents.append(content)
-                pictures.append(picture)
-            embed = _photos_at(encoder, pictures)
-            vectors = self.cache.vectors(encoder.fingerprint, contents, embed)
-            for (product, place), vector in zip(readable, vectors, strict=True):
-                yield Point(
-                    id=f"{product.id}/{place}",
-                    owner=product.id,
-                    vectors={"photo": vector},
-                    categories=category_names(product),
-                    variants=variant_values(product),
-                )
-            self._count(len(batch))
+                wanted.add(draft.id)
+            present.add(uuid)
+        added = len(present - known.keys())
+        deleted = sorted(known.keys() - present)
+        changed = len(wanted) - added
+        return wanted, Counts(added, changed, len(deleted), len(present) - added - changed), deleted
 
-    def _clause_points(self, clauses: list[Clause]) -> Iterator[Point]:
-        """A clause lies, in each language, half way between its text and the mean of the questions that customers ask for it.
+    def _digest(self, kind: Kind, draft: _Draft) -> str:
+        encoder = self._photo_encoder if kind == "pictures" else self.text_encoder
+        return draft.digest(self.cache.use(encoder.fingerprint, draft.contents))
 
-        Compared with each question on its own, a customer's question is nearest to what is phrased like it, whatever it is
-        about: then only 0.35 of the questions measured above find their clause.
-        """
-        for clause in clauses:
-            texts = [f"{clause.title.in_language(language)}\n{clause.text.in_language(language)}" for language in LANGUAGES]
-            vectors = self._text_vectors([*texts, *clause.questions])
-            asked = np.mean(vectors[len(texts) :], axis=0) if clause.questions else np.zeros_like(vectors[0])
-            yield Point(
-                id=clause.id,
-                owner=clause.id,
-                vectors={language: vector + asked for language, vector in zip(LANGUAGES, vectors, strict=False)},
-                words=self.bm25.document("\n".join(dict.fromkeys((*texts, *clause.questions)))),
+    def _drafts(self, kind: Kind) -> Iterator[_Draft]:
+        if kind == "products":
+            for product in self.shop.products():
+                yield self._product_draft(product)
+        elif kind == "pictures":
+            for product in self.shop.products():
+                yield from self._picture_drafts(product)
+        else:
+            for clause in self._all_clauses():
+                yield _clause_draft(clause)
+
+    def _product_draft(self, product: Product) -> _Draft:
+        texts = [product_text(product, language, self.shop.info) for language in LANGUAGES]
+        return _Draft(
+            id=product.id,
+            owner=product.id,
+            contents=[text.encode() for text in texts],
+            words=" ".join(dict.fromkeys(texts)),
+            categories=category_names(product),
+            variants=variant_values(product),
+        )
+
+    def _picture_drafts(self, product: Product) -> Iterator[_Draft]:
+        for place, name in enumerate(product.pictures):
+            try:
+                content = self.shop.picture(name).read_bytes()
+            except OSError as error:
+                self.unreadable[name] = str(error)
+                continue
+            yield _Draft(
+                id=f"{product.id}/{place}",
+                owner=product.id,
+                contents=[content],
+                picture=name,
+                categories=category_names(product),
+                variants=variant_values(product),
             )
-            self._count(1)
 
-    def _text_vectors(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def _readable(self, draft: _Draft) -> bool:
+        """Whether the picture can be decoded; if not, it is reported."""
+        try:
+            _decoded(draft.contents[0])
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            self.unreadable[draft.picture] = str(error)
+            return False
+        return True
+
+    def _points(self, kind: Kind, wanted: Container[str]) -> Iterator[Point]:
+        """The points with these ids, their vectors computed batch by batch."""
+        for batch in _batches(draft for draft in self._drafts(kind) if draft.id in wanted):
+            computed = iter(self._vectors(kind, [content for draft in batch for content in draft.contents]))
+            for draft in batch:
+                vectors = list(islice(computed, len(draft.contents)))
+                yield Point(
+                    id=draft.id,
+                    owner=draft.owner,
+                    vectors={"photo": vectors[0]} if kind == "pictures" else _by_language(vectors),
+                    words=self.bm25.document(draft.words) if draft.words else None,
+                    categories=draft.categories,
+                    variants=draft.variants,
+                    digest=self._digest(kind, draft),
+                )
+            self.done += len(batch)
+            if self.progress:
+                self.progress(self.done, self.total)
+
+    def _vectors(self, kind: Kind, contents: list[bytes]) -> list[NDArray[np.float32]]:
+        if kind == "pictures":
+            photos = self._photo_encoder
+            return self.cache.vectors(
+                photos.fingerprint, contents, lambda missing: photos.photos([_decoded(contents[place]) for place in missing])
+            )
+        texts = self.text_encoder
         return self.cache.vectors(
-            self.text_encoder.fingerprint,
-            [text.encode() for text in texts],
-            lambda missing: self.text_encoder.passages([texts[place] for place in missing]),
+            texts.fingerprint, contents, lambda missing: texts.passages([contents[place].decode() for place in missing])
         )
 
     def _all_clauses(self) -> list[Clause]:
@@ -173,14 +257,30 @@ class _Build:
         days = (today + timedelta(days) for days in range(-1, DAYS_AHEAD))
         return list({clause.id: clause for day in days for clause in self.shop.clauses(day)}.values())
 
-    def _count(self, done: int) -> None:
-        self.done += done
-        if self.progress:
-            self.progress(self.done, self.total)
+
+def _clause_draft(clause: Clause) -> _Draft:
+    texts = [f"{clause.title.in_language(language)}\n{clause.text.in_language(language)}" for language in LANGUAGES]
+    texts += clause.questions
+    return _Draft(
+        id=clause.id, owner=clause.id, contents=[text.encode() for text in texts], words="\n".join(dict.fromkeys(texts))
+    )
 
 
-def _photos_at(encoder: "PhotoEncoder", pictures: Sequence[Image.Image]) -> Callable[[list[int]], NDArray[np.float32]]:
-    return lambda places: encoder.photos([pictures[place] for place in places])
+def _by_language(vectors: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """A product's two vectors; a clause lies, in each language, half way between its text and the mean of its questions.
+
+    Compared with each question on its own, a customer's question is nearest to what is phrased like it, whatever it is
+    about: then only 0.35 of the questions measured in catalog.py find their clause.
+    """
+    texts, questions = vectors[: len(LANGUAGES)], vectors[len(LANGUAGES) :]
+    asked = np.mean(questions, axis=0) if questions else np.zeros_like(texts[0])
+    return {language: text + asked for language, text in zip(LANGUAGES, texts, strict=True)}
+
+
+def _decoded(content: bytes) -> Image.Image:
+    picture = Image.open(BytesIO(content))
+    picture.load()
+    return picture
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -55,8 +55,7 @@ class Catalog:
         Raises IndexMissing or EncoderMismatch, which name the command that mends it.
         """
         self._shop, self._index, self._text_encoder, self._load_photo_encoder = shop, index, text_encoder, photo_encoder
-        self._manifest = index.manifest()
-        if self._manifest.layout != LAYOUT:
+        if index.manifest().layout != LAYOUT:
             raise IndexMissing(
                 'the index was made by another version of Storehand; run "storehand index --shop DIR" to make it again.'
             )
@@ -71,7 +70,7 @@ class Catalog:
     @property
     def is_stale(self) -> bool:
         """Whether products or clauses changed since the index was made: new ones are not found yet."""
-        return self._manifest.shop_version != self._shop.version
+        return self._index.manifest().shop_version != self._shop.version
 
     def search(self, text: str, language: Language, filters: Filters, limit: int) -> list[Hit]:
         """Products that fit the words and the filters, best first; by meaning and by words, fused by rank."""
@@ -100,7 +99,7 @@ class Catalog:
 
         Raises EncoderMismatch if the pictures were indexed by another encoder.
         """
-        if not self._manifest.counts.get("pictures"):
+        if not self._index.manifest().counts.get("pictures"):
             return []
         vector = self._photo_encoder.photos([photo])[0]
         hits = self._index.nearest("pictures", "photo", vector, max(CANDIDATES, 2 * limit))
@@ -134,7 +133,7 @@ class Catalog:
         return encoder
 
     def _check_encoder(self, which: Literal["text", "photo"], fingerprint: str) -> None:
-        made_by = self._manifest.fingerprints.get(which)
+        made_by = self._index.manifest().fingerprints.get(which)
         if made_by != fingerprint:
             raise EncoderMismatch(
                 f"the index holds {which} vectors of the encoder '{made_by}', but '{fingerprint}' is loaded; "

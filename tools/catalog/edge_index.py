@@ -1,7 +1,9 @@
-"""The index in the process: Qdrant Edge, kept in a folder. One process at a time.
+"""The index in the process: Qdrant Edge, kept in a folder. One process at a time writes it; any number search it.
 
-The folder holds manifest.json and one folder a generation, with a shard for each kind. A rebuild writes the next generation
-and then replaces manifest.json, which names it.
+The folder holds manifest.json and one folder a generation, with a shard for each kind. No generation is ever changed: a
+rebuild writes the next one, an update a changed copy (a second for 20,000 products), and then manifest.json, which names it,
+is replaced. Who searches sees that and opens the next generation; until then the files of the old one, deleted or not, stay
+open to it.
 """
 
 import json
@@ -9,7 +11,9 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from tools.catalog.index import (
     NO_FILTERS,
     PAYLOAD_INDEXES,
     WORDS,
+    Changes,
     Filters,
     Hit,
     Kind,
@@ -36,6 +41,8 @@ from tools.catalog.index import (
 from tools.kit.errors import IndexMissing, OperatorError
 
 _SCHEMAS = {"keyword": edge.PayloadSchemaType.Keyword, "integer": edge.PayloadSchemaType.Integer}
+_SCROLLED = 10_000
+"""Points read at once."""
 
 
 class EdgeIndex:
@@ -43,35 +50,48 @@ class EdgeIndex:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = FileLock(folder / "lock", timeout=0, thread_local=False)
+        self._writing = FileLock(folder / "lock", timeout=0)
+        # Held by readers while they open files and by the writer while it deletes them.
+        self._turning = FileLock(folder / "turning.lock")
         self._opening = threading.Lock()
-        self._opened: tuple[Manifest, dict[Kind, edge.EdgeShard]] | None = None
+        self._opened: _Opened | None = None
 
     def manifest(self) -> Manifest:
-        """What the index holds. Raises IndexMissing if it was never built, OperatorError if another process has it open."""
-        return self._open()[0]
+        """What the index holds now. Raises IndexMissing if it was never built."""
+        return self._open().manifest
+
+    def digests(self, kind: Kind) -> dict[str, str]:
+        """The digest of every point by its `point_uuid`. Raises IndexMissing."""
+        shard = self._open().shards[kind]
+        found: dict[str, str] = {}
+        offset = None
+        while True:
+            records, offset = shard.scroll(edge.ScrollRequest(offset=offset, limit=_SCROLLED, with_payload=["digest"]))
+            found |= {str(record.id): record.payload["digest"] for record in records if record.payload}
+            if offset is None:
+                return found
 
     def rebuild(self, manifest: Manifest, points: Mapping[Kind, Iterable[Point]]) -> None:
-        """Put these points in place of all others. Raises OperatorError if another process has the index open."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._opening:
-            self._take_lock()
-            # Whatever an interrupted rebuild left.
-            current = self._stored()["generation"] if self._manifest_file.exists() else None
-            self._remove_generations(keep=current)
-            generation = f"generation-{uuid.uuid4().hex[:8]}"
-            counts: dict[Kind, int] = {
-                kind: _write_shard(self._folder / generation / kind, manifest.dimensions.get(kind, {}), points.get(kind, ()))
+        """Put these points in place of all others. Raises OperatorError if another process writes the index."""
+        with self._next_generation() as folder:
+            counts = {
+                kind: _write_shard(_new_shard(folder / kind, manifest.dimensions.get(kind, {})), Changes(points.get(kind, ())))
                 for kind in KINDS
             }
-            counted = manifest.model_copy(update={"counts": counts})
-            draft = self._folder / "manifest.json.new"
-            draft.write_text(
-                json.dumps({"generation": generation, "manifest": counted.model_dump()}, indent=2), encoding="utf-8"
-            )
-            self._close_shards()
-            os.replace(draft, self._manifest_file)
-            self._remove_generations(keep=generation)
+            self._turn_to(folder, manifest.model_copy(update={"counts": counts}))
+
+    def update(self, manifest: Manifest, changes: Mapping[Kind, Changes]) -> None:
+        """Write and delete single points. Raises IndexMissing, OperatorError if another process writes the index."""
+        opened = self._open()
+        with self._next_generation() as folder:
+            if self._stored()["generation"] != opened.generation:
+                raise OperatorError(f"the index in '{self._folder}' was changed by another process meanwhile; try again.")
+            old = self._folder / opened.generation
+            if changes:
+                shutil.copytree(old, folder)
+            counts = {kind: _write_shard(_load_shard(folder / kind), change) for kind, change in changes.items()}
+            counted = manifest.model_copy(update={"counts": opened.manifest.counts | counts})
+            self._turn_to(folder if changes else old, counted)
 
     def nearest(
         self, kind: Kind, using: str, wanted: NDArray[np.float32] | Sparse, limit: int, filters: Filters = NO_FILTERS
@@ -80,44 +100,57 @@ class EdgeIndex:
         vector: Any = (
             edge.SparseVector(list(wanted.indices), list(wanted.values)) if isinstance(wanted, Sparse) else wanted.tolist()
         )
-        found = self._open()[1][kind].query(
-            edge.QueryRequest(
-                limit=limit,
-                query=edge.Query.Nearest(vector, using=using),
-                filter=_edge_filter(filters),
-                with_payload=["owner"],
+        found = (
+            self._open()
+            .shards[kind]
+            .query(
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(vector, using=using),
+                    filter=_edge_filter(filters),
+                    with_payload=["owner"],
+                )
             )
         )
         return [Hit(point.payload["owner"], point.score) for point in found if point.payload]
 
     def vectors(self, kind: Kind, point_id: str) -> dict[str, NDArray[np.float32]]:
         """The dense vectors of one point by name; empty if there is no such point. Raises IndexMissing."""
-        found = self._open()[1][kind].retrieve([point_uuid(point_id)], with_payload=False, with_vector=True)
+        found = self._open().shards[kind].retrieve([point_uuid(point_id)], with_payload=False, with_vector=True)
         named: Any = found[0].vector if found else {}
         return {name: np.asarray(vector, dtype=np.float32) for name, vector in named.items() if name != WORDS}
 
     def close(self) -> None:
-        """Close the shards and let another process open the index."""
+        """Close the shards."""
         with self._opening:
             self._close_shards()
-            self._lock.release()
 
     @property
     def _manifest_file(self) -> Path:
         return self._folder / "manifest.json"
 
-    def _open(self) -> tuple[Manifest, dict[Kind, edge.EdgeShard]]:
+    def _open(self) -> "_Opened":
+        """The newest generation that continues what was opened before."""
         with self._opening:
-            if self._opened is None:
-                if not self._manifest_file.exists():
-                    raise IndexMissing(f"no product index in '{self._folder}'; run \"storehand index --shop DIR\" first.")
-                self._take_lock()
-                stored = self._stored()
-                self._opened = (
-                    Manifest.model_validate(stored["manifest"]),
-                    {kind: _load_shard(self._folder / stored["generation"] / kind) for kind in KINDS},
-                )
+            try:
+                file = self._manifest_file.stat()
+            except FileNotFoundError:
+                raise IndexMissing(f"no product index in '{self._folder}'; run \"storehand index --shop DIR\" first.") from None
+            seen = (file.st_ino, file.st_mtime_ns)
+            if self._opened is None or self._opened.seen != seen:
+                self._opened = self._reopened(seen)
             return self._opened
+
+    def _reopened(self, seen: tuple[int, int]) -> "_Opened":
+        with self._turning:
+            stored = self._stored()
+            manifest = Manifest.model_validate(stored["manifest"])
+            if self._opened is not None and not manifest.continues(self._opened.manifest):
+                return replace(self._opened, seen=seen)
+            # The shards opened before are left to those who still search in them; the last one closes them.
+            generation = stored["generation"]
+            shards: dict[Kind, edge.EdgeShard] = {kind: _load_shard(self._folder / generation / kind) for kind in KINDS}
+            return _Opened(seen, generation, manifest, shards)
 
     def _stored(self) -> dict[str, Any]:
         try:
@@ -128,51 +161,86 @@ class EdgeIndex:
             raise _broken(self._folder, error) from error
         return stored
 
-    def _take_lock(self) -> None:
-        if self._lock.is_locked:
-            return
+    @contextmanager
+    def _next_generation(self) -> Iterator[Path]:
+        """A folder to write, for the one process that may write."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire()
+            self._writing.acquire()
         except Timeout:
             raise OperatorError(
-                f"the index in '{self._folder}' is open in another process, and only one can have it; "
-                'stop the other "storehand", or keep the index on a Qdrant server (setting index.qdrant_url).'
+                f"the index in '{self._folder}' is being made by another process; wait until that one is done, and try again."
             ) from None
+        try:
+            try:
+                current = self._stored()["generation"]
+            except (FileNotFoundError, IndexMissing):
+                current = None
+            # Whatever an interrupted one left.
+            self._remove_generations(keep=current)
+            yield self._folder / f"generation-{uuid.uuid4().hex[:8]}"
+        finally:
+            self._writing.release()
+
+    def _turn_to(self, generation: Path, manifest: Manifest) -> None:
+        draft = self._folder / "manifest.json.new"
+        content = {"generation": generation.name, "manifest": manifest.model_dump()}
+        draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        os.replace(draft, self._manifest_file)
+        with self._opening:
+            self._opened = None  # who writes goes on with what it wrote, whatever the encoders
+        self._remove_generations(keep=generation.name)
 
     def _close_shards(self) -> None:
         if self._opened:
-            for shard in self._opened[1].values():
+            for shard in self._opened.shards.values():
                 shard.close()
             self._opened = None
 
     def _remove_generations(self, keep: str | None) -> None:
-        for folder in self._folder.glob("generation-*"):
-            if folder.name != keep:
-                shutil.rmtree(folder)
+        with self._opening, self._turning:
+            for folder in self._folder.glob("generation-*"):
+                if folder.name != keep:
+                    # Where files that somebody has open cannot be deleted, the next one to write deletes them.
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_shard(folder: Path, dimensions: Mapping[str, int], points: Iterable[Point]) -> int:
-    """Write points into a new shard; returns how many."""
+@dataclass(frozen=True)
+class _Opened:
+    """A generation that is searched; `seen` tells the manifest's file that was read last from those written since."""
+
+    seen: tuple[int, int]
+    generation: str
+    manifest: Manifest
+    shards: Mapping[Kind, edge.EdgeShard]
+
+
+def _new_shard(folder: Path, dimensions: Mapping[str, int]) -> edge.EdgeShard:
     folder.mkdir(parents=True)
     config = edge.EdgeConfig(
         vectors={name: edge.EdgeVectorParams(size, edge.Distance.Cosine) for name, size in dimensions.items()},
         sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        # A rebuild that is interrupted is thrown away, so a log to recover it from would only take room.
+        # A generation that is not finished is thrown away, so a log to recover it from would only take room.
         wal_enabled=False,
     )
     shard = edge.EdgeShard.create(str(folder), config)
-    count = 0
+    for name, schema in PAYLOAD_INDEXES.items():
+        shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMAS[schema]))
+    return shard
+
+
+def _write_shard(shard: edge.EdgeShard, changes: Changes) -> int:
+    """Change a shard and close it; returns how many points it has then."""
     try:
-        for name, schema in PAYLOAD_INDEXES.items():
-            shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMAS[schema]))
-        for batch in in_batches(points):
+        if changes.deleted:
+            shard.update(edge.UpdateOperation.delete_points([*changes.deleted]))
+        for batch in in_batches(changes.points):
             shard.update(edge.UpdateOperation.upsert_points([_edge_point(point) for point in batch]))
-            count += len(batch)
         shard.optimize()
         shard.flush()
+        return shard.count(edge.CountRequest())
     finally:
         shard.close()
-    return count
 
 
 def _load_shard(folder: Path) -> edge.EdgeShard:

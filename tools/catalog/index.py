@@ -4,7 +4,7 @@ Two adapters: edge_index.py (in the process, the default) and server_index.py (a
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, Protocol
@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("products", "pictures", "clauses")
 WORDS = "words"
 """The name of every point's sparse vector."""
 
-LAYOUT = 2
+LAYOUT = 3
 """Counted up when what the index holds for the same shop and encoders changes: an older index must be made again."""
 
 
@@ -70,11 +70,14 @@ class Point:
     categories: tuple[str, ...] = ()
     """The category's names in lower case."""
     variants: tuple[VariantValues, ...] = ()
+    digest: str = ""
+    """Of all that the point was made from: a point whose digest is still the same need not be made again."""
 
     def payload(self) -> dict[str, Any]:
         """The values that an index stores beside the vectors. Stock is a number: Qdrant Edge 0.9 matches no booleans."""
         return {
             "owner": self.owner,
+            "digest": self.digest,
             "category": list(self.categories),
             "variants": [
                 {
@@ -96,6 +99,16 @@ PAYLOAD_INDEXES: Mapping[str, Literal["keyword", "integer"]] = {
     "variants[].in_stock": "integer",
 }
 """The filterable values and their types."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update does to one kind."""
+
+    points: Iterable[Point] = ()
+    """New ones, and those that replace the point with the same id; taken as they come."""
+    deleted: Sequence[str] = ()
+    """By `point_uuid`."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,10 @@ class Manifest(BaseModel):
     counts: dict[Kind, int] = {}
     """By kind: how many points; counted by the index."""
 
+    def continues(self, older: "Manifest") -> bool:
+        """Whether who searched the older index can go on with this one: every encoder of then is still the one."""
+        return self.layout == older.layout and older.fingerprints.items() <= self.fingerprints.items()
+
 
 def in_batches(points: Iterable[Point], size: int = 256) -> Iterator[list[Point]]:
     """The points in lists of at most `size`."""
@@ -139,16 +156,31 @@ def point_uuid(point_id: str) -> str:
 
 
 class Index(Protocol):
-    """Vectors of products, pictures and clauses."""
+    """Vectors of products, pictures and clauses.
+
+    Who has asked for the manifest goes on with later versions of the index, but never with one of other encoders: then an
+    index in the process keeps the old vectors, and one on a server raises OperatorError.
+    """
 
     def manifest(self) -> Manifest:
-        """What the index holds. Raises IndexMissing if it was never built."""
+        """What the index holds now. Raises IndexMissing if it was never built."""
+        ...
+
+    def digests(self, kind: Kind) -> dict[str, str]:
+        """The digest of every point by its `point_uuid`. Raises IndexMissing."""
         ...
 
     def rebuild(self, manifest: Manifest, points: Mapping[Kind, Iterable[Point]]) -> None:
         """Put these points in place of all others, at once and at the end: if it is interrupted, the old ones stay.
 
         Points are taken as they come, so they may be made on the way, in the order of KINDS. Raises OperatorError.
+        """
+        ...
+
+    def update(self, manifest: Manifest, changes: Mapping[Kind, Changes]) -> None:
+        """Write and delete single points, and the manifest last: if it is interrupted, the old manifest stays.
+
+        `manifest` has the encoders and dimensions that the index has. Raises IndexMissing, OperatorError.
         """
         ...
 

@@ -1,7 +1,8 @@
 """The index on a Qdrant server (1.16 or newer), by URL.
 
-Each kind is an alias "<name>-<kind>" of a collection "<name>-<kind>-<generation>"; a rebuild fills new collections and then
-moves all aliases in one call. The manifest is the products collection's metadata.
+Each kind is an alias "<name>-<kind>" of a collection "<name>-<kind>-<generation>"; a rebuild fills new collections, moves all
+aliases in one call and deletes the old collections. The manifest is the products collection's metadata. Searches name the
+collection, not the alias, so that vectors of other encoders are never searched by mistake.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from tools.catalog.index import (
     NO_FILTERS,
     PAYLOAD_INDEXES,
     WORDS,
+    Changes,
     Filters,
     Hit,
     Kind,
@@ -33,6 +35,8 @@ from tools.catalog.index import (
 from tools.kit.errors import IndexMissing, OperatorError
 
 _SCHEMAS = {"keyword": models.PayloadSchemaType.KEYWORD, "integer": models.PayloadSchemaType.INTEGER}
+_SCROLLED = 10_000
+"""Points read at once."""
 
 
 class ServerIndex:
@@ -42,6 +46,7 @@ class ServerIndex:
         """`name` tells this shop's collections from others on the same server."""
         self._client = client
         self._name = name
+        self._opened: tuple[Manifest, Mapping[Kind, str]] | None = None
 
     @classmethod
     def connect(cls, url: str, name: str, api_key: str | None = None) -> "ServerIndex":
@@ -49,18 +54,35 @@ class ServerIndex:
         return cls(QdrantClient(url=url, api_key=api_key, check_compatibility=False), name)
 
     def manifest(self) -> Manifest:
-        """What the index holds. Raises IndexMissing if it was never built, OperatorError if the server does not answer."""
+        """What the index holds now. Raises IndexMissing if it was never built, OperatorError if the server does not answer."""
         with self._calling():
-            if not self._client.collection_exists(self._alias("products")):
+            aliases = {alias.alias_name: alias.collection_name for alias in self._client.get_aliases().aliases}
+            if self._alias("products") not in aliases:
                 raise self._missing()
-            stored = self._client.get_collection(self._alias("products")).config.metadata
+            stored = self._client.get_collection(aliases[self._alias("products")]).config.metadata
         try:
-            return Manifest.model_validate(stored)
+            manifest = Manifest.model_validate(stored)
         except ValidationError as error:
             raise IndexMissing(
                 f"the index '{self._name}' on the Qdrant server was not made by this Storehand ({error.error_count()} wrong values "
                 'in its manifest); run "storehand index --shop DIR" to make it again.'
             ) from error
+        if self._opened is None or manifest.continues(self._opened[0]):
+            self._opened = manifest, {kind: aliases[self._alias(kind)] for kind in KINDS}
+        return self._opened[0]
+
+    def digests(self, kind: Kind) -> dict[str, str]:
+        """The digest of every point by its `point_uuid`. Raises IndexMissing, OperatorError."""
+        found: dict[str, str] = {}
+        offset = None
+        with self._calling():
+            while True:
+                points, offset = self._client.scroll(
+                    self._collection(kind), limit=_SCROLLED, offset=offset, with_payload=["digest"]
+                )
+                found |= {str(point.id): point.payload["digest"] for point in points if point.payload}
+                if offset is None:
+                    return found
 
     def rebuild(self, manifest: Manifest, points: Mapping[Kind, Iterable[Point]]) -> None:
         """Put these points in place of all others. Raises OperatorError if the server does not answer."""
@@ -83,15 +105,29 @@ class ServerIndex:
                 changes.append(models.CreateAliasOperation(create_alias=created))
             self._client.update_collection_aliases(changes)
             self._remove_collections(keep={f"{self._alias(kind)}-{generation}" for kind in KINDS})
+            self._opened = None  # who writes goes on with what it wrote, whatever the encoders
+
+    def update(self, manifest: Manifest, changes: Mapping[Kind, Changes]) -> None:
+        """Write and delete single points, seen at once by everybody. Raises IndexMissing, OperatorError."""
+        counts = dict(self.manifest().counts)
+        with self._calling():
+            for kind, change in changes.items():
+                collection = self._collection(kind)
+                if change.deleted:
+                    self._client.delete(collection, models.PointIdsList(points=[*change.deleted]), wait=True)
+                self._upsert(collection, change.points)
+                counts[kind] = self._client.count(collection).count
+            counted = manifest.model_copy(update={"counts": counts})
+            self._client.update_collection(self._collection("products"), metadata=counted.model_dump())
 
     def nearest(
         self, kind: Kind, using: str, wanted: NDArray[np.float32] | Sparse, limit: int, filters: Filters = NO_FILTERS
     ) -> list[Hit]:
         """The points nearest to a vector, best first. Raises IndexMissing, OperatorError if the server does not answer."""
         vector: Any = wanted.tolist() if not isinstance(wanted, Sparse) else _sparse(wanted)
-        with self._calling(kind):
+        with self._calling():
             found = self._client.query_points(
-                self._alias(kind),
+                self._collection(kind),
                 query=vector,
                 using=using,
                 query_filter=_server_filter(filters),
@@ -102,8 +138,8 @@ class ServerIndex:
 
     def vectors(self, kind: Kind, point_id: str) -> dict[str, NDArray[np.float32]]:
         """The dense vectors of one point by name; empty if there is no such point. Raises IndexMissing, OperatorError."""
-        with self._calling(kind):
-            found = self._client.retrieve(self._alias(kind), [point_uuid(point_id)], with_payload=False, with_vectors=True)
+        with self._calling():
+            found = self._client.retrieve(self._collection(kind), [point_uuid(point_id)], with_payload=False, with_vectors=True)
         named: Any = found[0].vector if found else {}
         return {name: np.asarray(vector, dtype=np.float32) for name, vector in named.items() if name != WORDS}
 
@@ -113,6 +149,12 @@ class ServerIndex:
 
     def _alias(self, kind: Kind) -> str:
         return f"{self._name}-{kind}"
+
+    def _collection(self, kind: Kind) -> str:
+        if self._opened is None:
+            self.manifest()
+        assert self._opened is not None
+        return self._opened[1][kind]
 
     def _write(self, collection: str, dimensions: Mapping[str, int], points: Iterable[Point]) -> int:
         """Write points into a new collection; returns how many."""
@@ -125,6 +167,9 @@ class ServerIndex:
         )
         for name, schema in PAYLOAD_INDEXES.items():
             self._client.create_payload_index(collection, name, _SCHEMAS[schema])
+        return self._upsert(collection, points)
+
+    def _upsert(self, collection: str, points: Iterable[Point]) -> int:
         count = 0
         for batch in in_batches(points):
             self._client.upsert(collection, [_server_point(point) for point in batch], wait=True)
@@ -142,13 +187,16 @@ class ServerIndex:
         return IndexMissing(f"no product index '{self._name}' on the Qdrant server; run \"storehand index --shop DIR\" first.")
 
     @contextlib.contextmanager
-    def _calling(self, kind: Kind | None = None) -> Iterator[None]:
-        """Turn the client's errors into ours; with a `kind`, a collection that is not there is a missing index."""
+    def _calling(self) -> Iterator[None]:
+        """Turn the client's errors into ours."""
         try:
             yield
         except ApiException as error:
-            if kind and getattr(error, "status_code", None) == 404:
-                raise self._missing() from error
+            if getattr(error, "status_code", None) == 404:
+                raise IndexMissing(
+                    f"the index '{self._name}' on the Qdrant server was made anew or deleted while it was in use; start again, "
+                    'after "storehand index --shop DIR" if there is none now.'
+                ) from error
             raise OperatorError(
                 f"the Qdrant server does not do it: {error}; start it, mend index.qdrant_url, or leave that out to keep the index here."
             ) from error

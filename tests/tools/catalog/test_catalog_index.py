@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from qdrant_client import QdrantClient
 
 from tools.catalog.bm25 import Bm25
 from tools.catalog.edge_index import EdgeIndex
-from tools.catalog.index import LAYOUT, WORDS, Filters, Index, Manifest, Point, VariantValues
+from tools.catalog.index import LAYOUT, WORDS, Changes, Filters, Index, Manifest, Point, VariantValues, point_uuid
 from tools.catalog.server_index import ServerIndex
 from tools.kit.errors import IndexMissing, OperatorError
 
@@ -196,22 +197,86 @@ def test_a_server_that_does_not_answer_is_named() -> None:
         ServerIndex.connect("http://127.0.0.1:9", "shop").manifest()
 
 
-def test_a_second_process_is_told_what_to_do(tmp_path: Path) -> None:
+def test_an_update_writes_and_deletes_single_points(index: Index) -> None:
+    index.rebuild(EMPTY, {"products": [dress("kept"), dress("gone"), dress("old", text="dress")]})
+    assert set(index.digests("products")) == {point_uuid(name) for name in ("kept", "gone", "old")}
+    changed = [dress("old", variant("red", "m"), text="scarf"), dress("new", text="scarf")]
+    later = EMPTY.model_copy(update={"shop_version": "v2"})
+    index.update(later, {"products": Changes((replace(point, digest="d2") for point in changed), [point_uuid("gone")])})
+    assert found(index, Filters()) == {"kept", "old", "new"}
+    assert found(index, Filters(color="red")) == {"old"}
+    assert {hit.id for hit in index.nearest("products", WORDS, BM25.query("scarf"), 5)} == {"old", "new"}
+    assert index.digests("products") == {point_uuid("kept"): "", point_uuid("old"): "d2", point_uuid("new"): "d2"}
+    assert index.manifest().shop_version == "v2"
+    assert index.manifest().counts == {"products": 3, "pictures": 0, "clauses": 0}
+
+
+def test_an_interrupted_update_keeps_its_manifest_and_can_be_done_again(index: Index) -> None:
+    def interrupted() -> Iterator[Point]:
+        yield from (dress(f"half{n}") for n in range(300))
+        raise KeyboardInterrupt
+
+    index.rebuild(EMPTY, {"products": [dress("old")]})
+    later = EMPTY.model_copy(update={"shop_version": "v2"})
+    with pytest.raises(KeyboardInterrupt):
+        index.update(later, {"products": Changes(interrupted())})
+    assert index.manifest().shop_version == "v1"
+    left = set(index.digests("products")) - {point_uuid("old")}
+    index.update(later, {"products": Changes([dress("new")], sorted(left))})
+    assert found(index, Filters()) == {"old", "new"}
+    assert index.manifest().shop_version == "v2"
+
+
+@pytest.mark.parametrize("same_encoder", [True, False])
+def test_who_searches_goes_on_with_a_new_index_of_the_same_encoder_only(tmp_path: Path, same_encoder: bool) -> None:
+    writer, reader = EdgeIndex(tmp_path), EdgeIndex(tmp_path)
+    writer.rebuild(EMPTY, {"products": [dress("old")]})
+    assert found(reader, Filters()) == {"old"}
+    writer.rebuild(
+        EMPTY.model_copy(update={"fingerprints": {"text": "t" if same_encoder else "u"}}), {"products": [dress("new")]}
+    )
+    assert found(reader, Filters()) == ({"new"} if same_encoder else {"old"})
+    assert reader.manifest().fingerprints == {"text": "t"}
+    # The files of the old one are deleted, but still open.
+    assert len(list(tmp_path.glob("generation-*"))) == 1
+    assert reader.vectors("products", "new" if same_encoder else "old")["en"] == pytest.approx([1, 0, 0, 0])
+    assert found(EdgeIndex(tmp_path), Filters()) == {"new"}
+
+
+def test_a_server_index_of_another_encoder_is_not_searched_with_the_old_one() -> None:
+    client = QdrantClient(":memory:")
+    writer, reader = ServerIndex(client, "shop"), ServerIndex(client, "shop")
+    writer.rebuild(EMPTY, {"products": [dress("old")]})
+    assert found(reader, Filters()) == {"old"}
+    writer.rebuild(EMPTY.model_copy(update={"fingerprints": {"text": "u"}}), {"products": [dress("new")]})
+    with pytest.raises((IndexMissing, ValueError)):  # the client's local mode has an error of its own
+        found(reader, Filters())
+
+
+def test_other_processes_search_while_one_writes_and_only_one_writes(tmp_path: Path) -> None:
     index = EdgeIndex(tmp_path)
     index.rebuild(EMPTY, {"products": [dress("a")]})
     program = (
         "import sys; from pathlib import Path; from tools.catalog.edge_index import EdgeIndex; "
         "from tools.kit.errors import OperatorError\n"
-        "try: EdgeIndex(Path(sys.argv[1])).manifest(); print('opened')\n"
+        "index = EdgeIndex(Path(sys.argv[1])); print(index.manifest().counts['products'])\n"
+        "try: index.update(index.manifest(), {}); print('written')\n"
         "except OperatorError as error: print(error)"
     )
 
     def second_process() -> str:
         return subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True).stdout
 
-    assert "stop the other" in second_process()
-    index.close()
-    assert second_process().strip() == "opened"
+    said: list[str] = []
+
+    def points() -> Iterator[Point]:
+        said.append(second_process())
+        yield dress("b")
+
+    index.update(index.manifest(), {"products": Changes(points())})
+    assert said[0].startswith("1\n")
+    assert "made by another process" in said[0]
+    assert second_process() == "2\nwritten\n"
 
 
 def test_a_damaged_index_names_the_command(tmp_path: Path) -> None:
@@ -221,3 +286,5 @@ def test_a_damaged_index_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(IndexMissing, match="storehand index --shop DIR"):
         EdgeIndex(tmp_path).manifest()
+    EdgeIndex(tmp_path).rebuild(EMPTY, {"products": [dress("b")]})
+    assert found(EdgeIndex(tmp_path), Filters()) == {"b"}

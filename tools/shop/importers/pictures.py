@@ -62,6 +62,9 @@ def file_beside(source: Path, reference: str) -> tuple[str, Path] | None:
 
     A file's name is looked for as it is; a web address as wget --force-directories saves it, HOST/PATH.
     """
+    folder = source / "pictures"
+    if not folder.is_dir():
+        return None
     name = reference
     if is_web_address(reference):
         try:
@@ -70,7 +73,7 @@ def file_beside(source: Path, reference: str) -> tuple[str, Path] | None:
             return None
         name = f"{parts.netloc}{unquote(parts.path)}"
     name = name.removeprefix("pictures/")
-    file = file_below(source / "pictures", name)
+    file = file_below(folder, name)
     return (name, file) if file else None
 
 

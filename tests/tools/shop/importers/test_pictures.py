@@ -10,10 +10,13 @@ from typing import Any
 
 import httpcore
 import pytest
+from imported import Importing
 from PIL import Image
 
+from tools.shop import importers
 from tools.shop.importers import pictures
 from tools.shop.importers.pictures import PictureFetcher, UnusablePicture, is_public
+from tools.shop.sqlite_shop import SqliteShop
 
 PUBLIC = "93.184.216.34"
 
@@ -194,3 +197,22 @@ def test_public_addresses_are_public() -> None:
     assert is_public("1.1.1.1")
     assert is_public("2606:4700:4700::1111")
     assert is_public("::ffff:1.1.1.1")
+
+
+def test_an_import_fetches_pictures_only_where_it_is_allowed(
+    importing: Importing, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(shop=[PUBLIC] * 9, inside=["10.0.0.1"])
+    monkeypatch.setattr(importers, "PictureFetcher", lambda folder: PictureFetcher(folder, names, network))
+    urls = "http://shop.example/a,http://shop.example/gone,http://inside.example/a"
+    feed = {"feed.tsv": f"id\ttitle\tprice\timage_link\tadditional_image_link\nm\tMug\t5 EUR\thttp://shop.example/b\t{urls}\n"}
+    found = importing("google-merchant", feed)
+    assert network.connected == []
+    assert found.notes() == ["google-merchant: 4 pictures at web addresses are left out; --fetch-pictures fetches them"]
+    found = importing("google-merchant", feed, fetch_pictures=True)
+    assert found.notes() == [
+        "feed.tsv:2: picture 'http://shop.example/gone' is not there (HTTP 404): left out",
+        "feed.tsv:2: picture 'http://inside.example/a' is at 10.0.0.1, which is not in the public internet: left out",
+    ]
+    with SqliteShop.open(found.folder) as shop:
+        assert [shop.picture(name).read_bytes() for name in found.products["m"].pictures] == [png(), png()]

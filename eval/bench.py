@@ -378,6 +378,38 @@ def photos(
 
 
 @app.command()
+def faq(
+    train: Annotated[Path, typer.Option("--train", help="CSV of sentences and labels to learn.", exists=True, dir_okay=False)],
+    test: Annotated[
+        Path, typer.Option("--test", help="CSV to sort; other labels mean no answer.", exists=True, dir_okay=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a shop's FAQ from sentences, and sort others: how many get the right answer, or rightly none (form of HINT3)."""
+    from agent.resources import prepare, text_encoder_of
+    from eval.faq import measure_faq, read_labelled
+
+    settings = load_settings()
+    prepare(settings, err)
+    with err.status("learning and sorting"):
+        result = measure_faq(text_encoder_of(settings), read_labelled(train), read_labelled(test))
+    if as_json:
+        return _print_json(result)
+    _print_table(
+        ["what", "measured", "of", "aim"],
+        [
+            ["right answer nearest", _share(result["in_scope_accuracy"]), f"{result['in_scope']} that have one", "≥ 85 %"],
+            ["no answer where there is none", _share(result["out_of_scope_recall"]), f"{result['out_of_scope']} without", ""],
+            ["both together", _share(result["accuracy"]), "all", "≥ 76 %"],
+        ],
+    )
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+@app.command()
 def size(
     measurements: Annotated[
         Path,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from agent.chooser.situation import Situation
-from agent.examples import grams
+from tools.catalog.grams import grams
 
 BUCKETS = 8192
 """Letters and words are hashed into so many features."""

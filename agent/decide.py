@@ -23,6 +23,7 @@ from tools.identify_product import identify_product
 from tools.kit.answers import asks_more, is_angry, is_no, wants_cheaper, wants_to_go_with
 from tools.kit.errors import ModelFailed
 from tools.kit.reading import mentions, points_back, shown_position
+from tools.kit.wish import wants_more
 from tools.quote_address_change import quote_address_change
 from tools.quote_cancellation import quote_cancellation
 from tools.quote_exchange import quote_exchange
@@ -92,6 +93,9 @@ class Decider:
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)
+        if turn.rest is not None and turn.photo is None and wants_more(turn.said):
+            turn.meter.why.append("the customer wants to see more of the list")
+            return call(search_products.name, query=turn.rest.asked[:PLAIN_CHARACTERS])
         if turn.chosen is not None:
             turn.meter.why.append(f"asked what they meant, the customer chose {turn.chosen}")
             if turn.chosen == REPLY:

@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from agent.examples import Before
-from tools.kit.facts import Asked, Facts
+from tools.kit.facts import Asked, Facts, Rest
 from tools.shop.quotes import Quote
 from tools.shop.types import Language
 
@@ -43,14 +43,15 @@ class Past:
     """What a new message can lean on.
 
     `turns` are (customer's message, reply) pairs, oldest first, with "" for a reply that was never finished; `shown` the product ids
-    shown last, in order; `before` what the last turn was about; `quote` what the last turn offered, `asked` what a tool asked back and
-    `choice` between which tools it asked;
+    shown last, in order, `rest` what their list has besides; `before` what the last turn was about; `quote` what the last turn
+    offered, `asked` what a tool asked back and `choice` between which tools it asked;
     `orders_told` the ids of the orders told of last; `customer_id` who the customer proved to be in this conversation;
     `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this.
     """
 
     turns: tuple[tuple[str, str], ...] = ()
     shown: tuple[str, ...] = ()
+    rest: Rest | None = None
     before: Before | None = None
     language: Language | None = None
     quote: Quote | None = None
@@ -121,6 +122,8 @@ def _after_tool(past: Past, message: ToolMessage) -> Past:
         past,
         before=_before(message, facts),
         shown=facts.product_ids or past.shown,
+        # A closer look at one of the list is no end of the list.
+        rest=past.rest if facts.rest is None and set(facts.product_ids) <= set(past.shown) else facts.rest,
         quote=facts.quote or past.quote,
         asked=facts.asks or past.asked,
         orders_told=orders or past.orders_told,

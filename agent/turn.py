@@ -397,6 +397,7 @@ class Agent:
             said=picked[1] if picked else said,
             earlier=tuple(question for question, _ in past.turns),
             shown=past.shown,
+            rest=past.rest,
             photo=photo,
             heard=heard,
             orders_told=past.orders_told,

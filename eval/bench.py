@@ -125,12 +125,72 @@ def speech(
 
 @app.command()
 def search(
-    products: Annotated[list[int] | None, typer.Option(min=1, help="Catalogue size; give it several times.")] = None,
-    queries: Annotated[int, typer.Option(min=1, help="Searches of each kind; medians are printed.")] = 10,
+    products: Annotated[
+        Path | None, typer.Option("--products", help="JSON lines with id and name.", exists=True, dir_okay=False)
+    ] = None,
+    queries: Annotated[
+        Path | None, typer.Option("--queries", help="JSON lines with id and query.", exists=True, dir_okay=False)
+    ] = None,
+    judgements: Annotated[
+        Path | None,
+        typer.Option("--judgements", help="JSON lines with query_id, product_id and label.", exists=True, dir_okay=False),
+    ] = None,
+    size: Annotated[list[int] | None, typer.Option(min=1, help="Made catalogue of so many; give it several times.")] = None,
+    searches: Annotated[int, typer.Option(min=1, help="Searches of each kind; medians are printed.")] = 10,
     qdrant_url: Annotated[str, typer.Option(help="Measure this Qdrant server in place of qdrant-client's local mode.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Search made catalogues of 1,000 and 20,000 products, or the sizes given, in both indexes."""
+    """With --products, --queries and --judgements: how well search orders them. Else: how fast it is in made catalogues."""
+    if products and queries and judgements:
+        return _search_quality(products, queries, judgements, as_json=as_json)
+    if products or queries or judgements:
+        raise typer.BadParameter("give --products, --queries and --judgements together, or none of them")
+    return _search_speed(size or [1_000, 20_000], searches, qdrant_url, as_json=as_json)
+
+
+def _search_quality(products: Path, queries: Path, judgements: Path, *, as_json: bool) -> None:
+    from agent.resources import photo_encoder_of, prepare, text_encoder_of
+    from eval.search_quality import SHOP, STAGES, Named, measure_quality, read_judged
+    from tools.catalog.build import index_shop
+    from tools.catalog.catalog import Catalog
+    from tools.catalog.edge_index import EdgeIndex
+    from tools.kit.json_lines import read_json_lines
+    from tools.shop.sqlite_shop import ShopWriter, SqliteShop
+
+    settings = load_settings()
+    judged = read_judged(queries, judgements)
+    if not judged:
+        raise typer.BadParameter(f"no query of '{queries}' has a relevant product in '{judgements}'")
+    named = read_json_lines(products, Named)
+    prepare(settings, err)
+    encoder = text_encoder_of(settings)
+    with TemporaryDirectory() as apart:
+        folder = Path(apart)
+        with ShopWriter(folder) as writer:
+            writer.add(SHOP)
+            for each in named:
+                writer.add(each.as_product())
+        index = EdgeIndex(folder / "index")
+        try:
+            with SqliteShop.open(folder) as shop, err.status("indexing") as status:
+                no_photos = lambda: photo_encoder_of(settings)  # noqa: E731  # asked for where a shop has pictures
+                tell = lambda done, total: status.update(f"indexing, {done:,} of {total:,}")  # noqa: E731
+                index_shop(shop, index, encoder, no_photos, folder / "vectors.sqlite", tell)
+                catalog = Catalog.open(shop, index, encoder, no_photos)
+                rows = list(_track(measure_quality(catalog, judged), len(STAGES), "stages"))
+        finally:
+            index.close()
+    if as_json:
+        return _print_json({row["stage"]: {name: row[name] for name in ("ndcg10", "recall10", "ms")} for row in rows})
+    _print_bars("nDCG@10", {row["stage"]: row["ndcg10"] for row in rows}, digits=3)
+    _print_table(
+        ["stage", "nDCG@10", "recall@10", "ms a query"],
+        [[row["stage"], f"{row['ndcg10']:.3f}", f"{row['recall10']:.3f}", f"{row['ms']:.1f}"] for row in rows],
+    )
+    out.print(f"{len(judged):,} queries with a relevant product, {len(named):,} products")
+
+
+def _search_speed(sizes: list[int], searches: int, qdrant_url: str, *, as_json: bool) -> None:
     from agent.resources import DEMO_SOURCE
     from eval.search_speed import made_catalogue, measure_search
     from tools.shop.types import Product
@@ -139,12 +199,12 @@ def search(
     real = [Product.model_validate_json(line) for line in lines]
     results = []
     with err.status("") as status:
-        for size in products or [1_000, 20_000]:
+        for size in sizes:
             made = made_catalogue(real, size)
             for adapter in ("edge", "server" if qdrant_url else "server_client_local"):
                 with _index_apart(adapter, qdrant_url) as index:
                     status.update(f"{adapter}, {size:,} products")
-                    measured = measure_search(index, made, queries)
+                    measured = measure_search(index, made, searches)
                 results.append({"adapter": adapter, "products": size, **measured})
     if as_json:
         return _print_json({"results": results})

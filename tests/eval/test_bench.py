@@ -332,7 +332,7 @@ def test_an_index_that_finds_other_products_has_no_overlap(tmp_path: Path) -> No
 
 @pytest.mark.real
 def test_bench_search_measures_both_indexes_at_every_size() -> None:
-    line = printed("search", "--products", "200", "--products", "400", "--queries", "3", "--json").splitlines()[-1]
+    line = printed("search", "--size", "200", "--size", "400", "--searches", "3", "--json").splitlines()[-1]
     results = json.loads(line)["results"]
     places = [(row["adapter"], row["products"]) for row in results]
     assert places == [("edge", 200), ("server_client_local", 200), ("edge", 400), ("server_client_local", 400)]

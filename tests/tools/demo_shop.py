@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import yaml
 
+from tools.catalog.vocabulary import Vocabulary
 from tools.kit.facts import Facts
 from tools.kit.tool import ToolContext
 from tools.shop.types import Clause, Customer, Language, Order, Product, Review, ShopInfo, SizeChart
@@ -64,14 +66,18 @@ class WordCatalog:
     def __init__(self, shop: DemoShop) -> None:
         self._shop = shop
 
-    def search(self, text: str, language: Language, filters: object, limit: int) -> list[Any]:
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.of(cast(Any, self._shop))
+
+    def search(self, text: str, language: Language, filters: object, limit: int, photo: object = None) -> list[Any]:
         lowered = text.lower()
         scores = {
             product.id: sum(word in lowered for title in product.title.all() for word in _words(title))
             for product in self._shop.products()
         }
         found = sorted((each for each in scores if scores[each]), key=lambda each: -scores[each])
-        return [SimpleNamespace(id=each) for each in found[:limit]]
+        return [SimpleNamespace(id=each, score=1.0) for each in found[:limit]]
 
 
 def _words(title: str) -> list[str]:
@@ -80,7 +86,7 @@ def _words(title: str) -> list[str]:
 
 def ask(tool: Any, shop: DemoShop, said: str, *, language: Language = "en", **more: Any) -> Facts:
     """What a tool answers; `more` are its arguments and whatever of the context is not the default."""
-    context_names = {"customer_id", "earlier", "shown"}
+    context_names = {"customer_id", "earlier", "shown", "rest"}
     context = ToolContext(
         shop=cast(Any, shop),
         catalog=cast(Any, WordCatalog(shop)),

@@ -2,14 +2,20 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from qdrant_edge import Bm25 as EdgeBm25
 from qdrant_edge import Bm25Config
 
 from tools.catalog.index import Sparse
+from tools.kit.measures import measures_in
 
 USUAL_WORDS = 120
 """Words of a usual text in the index, both languages together: longer ones count as long."""
+
+SYNONYM_WORTH = 0.5
+"""What a synonym's word counts beside one that was written: of 425 English and 568 Chinese keywords of the demo, searched without
+themselves in the index, the mean reciprocal rank rises from 0.658 to 0.669 and from 0.751 to 0.764; 0.25 is between."""
 
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
@@ -19,7 +25,8 @@ class Bm25:
 
     English words are stemmed, without stop words; of Chinese every character and every two that stand together are words.
     On 239 Chinese product names searched by their slogans this finds more than segmented words (mean reciprocal rank 0.37
-    to 0.30), and it leaves English as it is. Source: Robertson and Zaragoza 2009, doi:10.1561/1500000019.
+    to 0.30), and it leaves English as it is. A measure is one more word, the same in every unit.
+    Source: Robertson and Zaragoza 2009, doi:10.1561/1500000019.
     """
 
     def __init__(self) -> None:
@@ -27,13 +34,20 @@ class Bm25:
 
     def document(self, text: str) -> Sparse:
         """The words of a text that can be found, weighed by how often they stand in it."""
-        found = self._model.embed_document(split_chinese(text))
+        found = self._model.embed_document(_with_measures(text))
         return Sparse(tuple(found.indices), tuple(found.values))
 
-    def query(self, text: str) -> Sparse:
-        """The words somebody looks for, each with weight 1; none if the text has only stop words."""
-        found = self._model.embed_query(split_chinese(text))
-        return Sparse(tuple(found.indices), tuple(found.values))
+    def query(self, text: str, synonyms: Sequence[str] = ()) -> Sparse:
+        """The words somebody looks for, each with weight 1, and what only `synonyms` say with SYNONYM_WORTH; none if all are stop words."""
+        found = self._model.embed_query(_with_measures(text))
+        weights = dict(zip(found.indices, found.values, strict=True))
+        for index in self._model.embed_query(split_chinese(" ".join(synonyms))).indices:
+            weights.setdefault(index, SYNONYM_WORTH)
+        return Sparse(tuple(weights), tuple(weights.values()))
+
+
+def _with_measures(text: str) -> str:
+    return " ".join((split_chinese(text), *dict.fromkeys(measure.word for measure in measures_in(text))))
 
 
 def split_chinese(text: str) -> str:

@@ -4,7 +4,7 @@ The index finds; the shop tells what is true. Filters are asked of the index and
 whose price or stock changed since the index was made is never shown for what it no longer is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from PIL import Image
 
 from tools.catalog.bm25 import Bm25
+from tools.catalog.clause_search import clause_hits
 from tools.catalog.index import (
     LAYOUT,
     NO_FILTERS,
@@ -24,6 +25,8 @@ from tools.catalog.index import (
     Kind,
     VariantValues,
 )
+from tools.catalog.ranking import FEEDBACK, Ranking, fused, reranked, with_feedback
+from tools.catalog.vocabulary import Vocabulary, synonyms_in
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
 from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
@@ -33,14 +36,8 @@ if TYPE_CHECKING:
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
 
-RRF_K = 60
-"""How slowly a rank's worth falls in reciprocal rank fusion. Source: Cormack et al. 2009, doi:10.1145/1571941.1572114."""
 CANDIDATES = 100
 """How many of each list are fused, at least."""
-BM25_WORTH = 0.00075
-"""What a point of BM25 adds to a clause's cosine. Words decide between clauses that are equally near; fused by rank they would
-outvote the meaning: of 722 questions about 100 clauses, each asked without itself in the index, 0.69 find their clause first
-like this and 0.60 by ranks. See Bruch et al. 2023, arXiv:2210.11934."""
 DESCRIPTION_CHARACTERS = 600
 
 
@@ -61,6 +58,7 @@ class Catalog:
             )
         self._check_encoder("text", text_encoder.fingerprint)
         self._bm25 = Bm25()
+        self._vocabulary: tuple[str, Vocabulary] | None = None
 
     @classmethod
     def open(cls, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]") -> Self:
@@ -72,13 +70,48 @@ class Catalog:
         """Whether products or clauses changed since the index was made: new ones are not found yet."""
         return self._index.manifest().shop_version != self._shop.version
 
-    def search(self, text: str, language: Language, filters: Filters, limit: int) -> list[Hit]:
-        """Products that fit the words and the filters, best first; by meaning and by words, fused by rank."""
-        vector, words = self._text_encoder.queries([text])[0], self._bm25.query(text)
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of the shop's products as they are now."""
+        version = self._shop.version
+        if self._vocabulary is None or self._vocabulary[0] != version:
+            self._vocabulary = version, Vocabulary.of(self._shop)
+        return self._vocabulary[1]
+
+    def search(
+        self,
+        text: str,
+        language: Language,
+        filters: Filters,
+        limit: int,
+        *,
+        photo: Image.Image | None = None,
+        ranking: Ranking = "reranked",
+    ) -> list[Hit]:
+        """Products that fit the words, the filters and, where one is given, the photo, best first.
+
+        Misspelled words are read as the shop's own. `ranking` stops at a part of the way, so that each can be measured; the photo
+        counts in the last one. Raises EncoderMismatch with a photo if the pictures were indexed by another encoder.
+        """
+        text = self.vocabulary.corrected(text).text
         count = max(CANDIDATES, 2 * limit)
-        by_meaning = self._index.nearest("products", language, vector, count, filters)
+        words = self._bm25.query(text, synonyms_in(text))
         by_words = self._index.nearest("products", WORDS, words, count, filters) if words.indices else []
-        return self._true_hits(_fuse(by_meaning, by_words), filters, limit)
+        if ranking == "bm25":
+            return self._true_hits(by_words, filters, limit)
+        query = self._text_encoder.queries([text])[0]
+        by_meaning = self._index.nearest("products", language, query, count, filters)
+        if ranking == "dense":
+            return self._true_hits(by_meaning, filters, limit)
+        both = fused(by_meaning, by_words)
+        if ranking == "fused":
+            return self._true_hits(both, filters, limit)
+        heads = (self._index.vectors("products", hit.id).get(language) for hit in both[:FEEDBACK])
+        moved = with_feedback(query, [vector for vector in heads if vector is not None])
+        near = self._index.nearest("products", language, moved, count, filters)
+        by_photo = self._by_photo(photo, count, filters) if photo is not None else []
+        cosines = {hit.id: hit.cosine for hit in both}
+        return self._true_hits(reranked(near, by_words, by_photo, cosines), filters, limit)
 
     def like(self, product_id: str, filters: Filters, limit: int) -> list[Hit]:
         """Products like this one, by text and by picture, best first; without itself. None if it is not in the index."""
@@ -92,18 +125,15 @@ class Catalog:
             for kind, point_id, using in places
             if (vector := self._index.vectors(kind, point_id).get(using)) is not None
         ]
-        return self._true_hits([hit for hit in _fuse(*lists) if hit.id != product_id], filters, limit)
+        return self._true_hits([hit for hit in fused(*lists) if hit.id != product_id], filters, limit)
 
     def identify(self, photo: Image.Image, limit: int) -> list[Hit]:
         """Products whose catalogue pictures are nearest to the photo, best first; the score is the cosine.
 
         Raises EncoderMismatch if the pictures were indexed by another encoder.
         """
-        if not self._index.manifest().counts.get("pictures"):
-            return []
-        vector = self._photo_encoder.photos([photo])[0]
-        hits = self._index.nearest("pictures", "photo", vector, max(CANDIDATES, 2 * limit))
-        return self._true_hits([replace(hit, cosine=hit.score) for hit in _best_by_owner(hits)], NO_FILTERS, limit)
+        hits = self._by_photo(photo, max(CANDIDATES, 2 * limit), NO_FILTERS)
+        return self._true_hits([replace(hit, cosine=hit.score) for hit in hits], NO_FILTERS, limit)
 
     def clauses(self, text: str, language: Language, on: date, limit: int) -> list[Hit]:
         """Clauses in force on that day that answer the text, best first.
@@ -111,15 +141,16 @@ class Catalog:
         `cosine` tells how near a clause is; where even the best is low, the policy does not cover the question.
         """
         in_force = {clause.id for clause in self._shop.clauses(on)}
-        vector, words = self._text_encoder.queries([text])[0], self._bm25.query(text)
         count = max(CANDIDATES, 10 * limit)
-        by_meaning = self._index.nearest("clauses", language, vector, count)
-        by_words = self._index.nearest("clauses", WORDS, words, count) if words.indices else []
-        bm25 = {hit.id: hit.score for hit in by_words}
-        hits = [
-            Hit(hit.id, hit.score + BM25_WORTH * bm25.get(hit.id, 0.0), hit.score) for hit in by_meaning if hit.id in in_force
-        ]
-        return sorted(hits, key=lambda hit: -hit.score)[:limit]
+        hits = clause_hits(self._index, self._text_encoder, self._bm25, text, language, count)
+        return [hit for hit in hits if hit.id in in_force][:limit]
+
+    def _by_photo(self, photo: Image.Image, count: int, filters: Filters) -> list[Hit]:
+        """The products whose pictures are nearest to the photo; none where the shop has no pictures."""
+        if not self._index.manifest().counts.get("pictures"):
+            return []
+        vector = self._photo_encoder.photos([photo])[0]
+        return _best_by_owner(self._index.nearest("pictures", "photo", vector, count, filters))
 
     def _true_hits(self, hits: Iterable[Hit], filters: Filters, limit: int) -> list[Hit]:
         """The hits whose products the shop still has, and still as the filters want them."""
@@ -198,14 +229,3 @@ def _best_by_owner(hits: Iterable[Hit]) -> list[Hit]:
     for hit in hits:
         best.setdefault(hit.id, hit)
     return list(best.values())
-
-
-def _fuse(*lists: Sequence[Hit]) -> list[Hit]:
-    """Reciprocal rank fusion of lists that are best first; `cosine` is the score in the first list."""
-    scores: dict[str, float] = {}
-    for hits in lists:
-        for rank, hit in enumerate(hits, start=1):
-            scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (RRF_K + rank)
-    cosines = {hit.id: hit.score for hit in lists[0]} if lists else {}
-    fused = (Hit(found, score, cosines.get(found)) for found, score in scores.items())
-    return sorted(fused, key=lambda hit: (-hit.score, -(hit.cosine or 0.0)))

@@ -50,6 +50,15 @@ class Asked(BaseModel):
     choices: tuple[str, ...] = ()
 
 
+class Rest(BaseModel):
+    """What a list has not shown yet: the products in order, and what was asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asked: str
+    product_ids: tuple[str, ...] = ()
+
+
 class Facts(BaseModel):
     """A tool's answer.
 
@@ -57,7 +66,7 @@ class Facts(BaseModel):
     `reply` is a complete answer where the wording itself is the fact (a quoted clause, a hand-over): the chat model is
     not asked to write it again. `quote` waits for the customer's yes; `asks` is a question back. `outcome` "nothing_found" tells
     that the tool worked and there is nothing. `next_step` is the question that these facts leave to the customer ("Which colour
-    would you like?"); None where nothing is left to choose.
+    would you like?"); None where nothing is left to choose. `rest` is what a list has not shown yet; None where this is no list.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +79,7 @@ class Facts(BaseModel):
     quote: Quote | None = None
     asks: Asked | None = None
     outcome: Literal["found", "nothing_found"] = "found"
+    rest: Rest | None = None
 
     def as_text(self) -> str:
         """The facts as the chat model reads them, one a line."""

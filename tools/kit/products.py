@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tools.kit.facts import Fact, Facts
+from tools.kit.facts import Fact, Facts, Rest
 from tools.kit.reading import LETTER_SIZES, asked_options, matching_variants
 from tools.kit.tool import ToolContext
 from tools.shop.types import Product, Variant, format_money
@@ -50,20 +50,28 @@ def product_fact(context: ToolContext, product: Product, because: str = "") -> F
         price=price_text(context, buyable or product.variants),
         options=f" ({options})" if options and context.language == "en" else f"（{options}）" if options else "",
     )
-    return Fact(text=f"{text} {because}".strip(), source=f"product:{product.id}")
+    space = "" if context.language == "zh" else " "
+    return Fact(text=f"{text}{space}{because}".strip(), source=f"product:{product.id}")
 
 
-def product_list(context: ToolContext, opening: Sequence[Fact], products: Sequence[Fact], product_ids: Sequence[str]) -> Facts:
+def product_list(
+    context: ToolContext,
+    opening: Sequence[Fact],
+    products: Sequence[Fact],
+    product_ids: Sequence[str],
+    rest: Rest | None = None,
+) -> Facts:
     """Products side by side, numbered as the customer may name them, told word for word: every line of it is a fact.
 
-    `opening` says what these are, in sentences of its own.
+    `opening` says what these are, in sentences of its own; `rest` is what "more" goes on with.
     """
     intro = opening or (Fact(text=context.phrase("list_found"), source="catalogue"),)
     space = "" if context.language == "zh" else " "
     lines = [space.join(fact.text for fact in intro)]
     lines += [f"{number}. {fact.text}" for number, fact in enumerate(products, start=1)]
-    lines.append(context.phrase("list_question" if len(products) > 1 else "one_question"))
-    return Facts(facts=(*opening, *products), product_ids=tuple(product_ids), reply="\n".join(lines))
+    question = context.phrase("list_question" if len(products) > 1 else "one_question")
+    lines.append(f"{question}{space}{context.phrase('list_goes_on')}" if rest and rest.product_ids else question)
+    return Facts(facts=(*opening, *products), product_ids=tuple(product_ids), reply="\n".join(lines), rest=rest)
 
 
 def product_details(context: ToolContext, product: Product, asked: str) -> Facts:

@@ -147,6 +147,13 @@ def price_limits(text: str) -> tuple[int | None, int | None]:
     return low, high
 
 
+def without_prices(text: str) -> str:
+    """The text without the price range that it asks for."""
+    for pattern in (_BETWEEN, _ABOUT, _AT_MOST, _AT_LEAST):
+        text = pattern.sub(" ", text)
+    return text
+
+
 LETTER_SIZES = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "XXXL")
 """From the smallest to the largest."""
 _LETTER_SIZE = {*(size.lower() for size in LETTER_SIZES), "2xl", "3xl"}

@@ -10,7 +10,7 @@ from PIL.Image import Image
 
 from tools.catalog.catalog import Catalog
 from tools.kit.clock import Clock
-from tools.kit.facts import Fact, Facts
+from tools.kit.facts import Fact, Facts, Rest
 from tools.kit.phrases import phrase
 from tools.shop.shop import Shop
 from tools.shop.types import Language
@@ -21,8 +21,8 @@ class ToolContext:
     """What a tool may know of the turn; none of it can be set by the chat model.
 
     `customer_id` comes from the session, never from an argument. `shown` are the product ids the customer saw last, in
-    their order. `said` is the customer's message; `earlier` what the customer said before, oldest first. `heard` are the messages
-    about the present wish, oldest first, ending with this one; `orders_told` the
+    their order, `rest` what the list they stood in has besides. `said` is the customer's message; `earlier` what the customer said
+    before, oldest first. `heard` are the messages about the present wish, oldest first, ending with this one; `orders_told` the
     orders told of last. `agreed` is the quote that the customer has just agreed to, by a clear yes or a button, `declined`
     the one whose other button was pressed. `who` is the phrase that tells why a customer's proof of who they are failed. `gave_up`
     tells that the last turns came to nothing, whatever was tried.
@@ -36,6 +36,7 @@ class ToolContext:
     said: str
     earlier: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    rest: Rest | None = None
     photo: Image | None = None
     heard: tuple[str, ...] = ()
     orders_told: tuple[str, ...] = ()

@@ -465,6 +465,44 @@ def faq(
     )
 
 
+@app.command()
+def policy(
+    documents: Annotated[Path, typer.Option("--documents", help="JSON lines of documents.", exists=True, dir_okay=False)],
+    questions: Annotated[Path, typer.Option("--questions", help="JSON lines of what is asked.", exists=True, dir_okay=False)],
+    language: Annotated[str, typer.Option("--language", help="Of the documents: en or zh.")] = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Index documents as a shop's rules and find those that each question needs: their share among the first five."""
+    from agent.resources import import_and_index, photo_encoder_of, text_encoder_of
+    from eval.policy_recall import measure_recall, read_questions, write_shop
+    from tools.catalog.catalog import Catalog
+    from tools.catalog.edge_index import EdgeIndex
+    from tools.shop.sqlite_shop import SqliteShop
+
+    if language not in ("en", "zh"):
+        raise typer.BadParameter("give --language en or zh")
+    asked = read_questions(questions)
+    # In the process: a temporary shop has no place on a server.
+    settings = load_settings().model_copy(update={"index": IndexSettings()})
+    with TemporaryDirectory() as apart:
+        folder = Path(apart) / "shop"
+        write_shop(documents, Path(apart) / "source", "zh" if language == "zh" else "en")
+        import_and_index(settings, "jsonl", Path(apart) / "source", folder, err)
+        index = EdgeIndex(folder / "index")
+        with SqliteShop.open(folder) as opened:
+            try:
+                catalog = Catalog.open(opened, index, text_encoder_of(settings), lambda: photo_encoder_of(settings))
+                result = measure_recall(catalog, asked, "zh" if language == "zh" else "en")
+            finally:
+                index.close()
+    if as_json:
+        return _print_json(result)
+    _print_table(
+        ["questions", "found in the first five", "most possible"],
+        [[f"{result['questions']}", _share(result["recall5"]), _share(result["most_possible"])]],
+    )
+
+
 def _share(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 

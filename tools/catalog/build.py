@@ -21,6 +21,7 @@ from PIL import Image
 from tools.catalog.bm25 import Bm25
 from tools.catalog.catalog import category_names, product_text, variant_values
 from tools.catalog.index import KINDS, LAYOUT, Changes, Index, Kind, Manifest, Point, VariantValues, point_uuid
+from tools.catalog.passages import passages
 from tools.catalog.vector_cache import VectorCache
 from tools.kit.errors import IndexMissing
 from tools.shop.shop import Shop
@@ -184,7 +185,7 @@ class _Build:
                 yield from self._picture_drafts(product)
         else:
             for clause in self._all_clauses():
-                yield _clause_draft(clause)
+                yield from _clause_drafts(clause)
 
     def _product_draft(self, product: Product) -> _Draft:
         texts = [product_text(product, language, self.shop.info) for language in LANGUAGES]
@@ -258,12 +259,19 @@ class _Build:
         return list({clause.id: clause for day in days for clause in self.shop.clauses(day)}.values())
 
 
-def _clause_draft(clause: Clause) -> _Draft:
-    texts = [f"{clause.title.in_language(language)}\n{clause.text.in_language(language)}" for language in LANGUAGES]
-    texts += clause.questions
-    return _Draft(
-        id=clause.id, owner=clause.id, contents=[text.encode() for text in texts], words="\n".join(dict.fromkeys(texts))
-    )
+def _clause_drafts(clause: Clause) -> Iterator[_Draft]:
+    """One for each passage, in both languages as far as both have so many."""
+    titles = [clause.title.in_language(language) for language in LANGUAGES]
+    pieces = [passages(clause.text.in_language(language)) for language in LANGUAGES]
+    for place in range(max(map(len, pieces))):
+        texts = [f"{title}\n{of[min(place, len(of) - 1)]}" for title, of in zip(titles, pieces, strict=True)]
+        texts += clause.questions
+        yield _Draft(
+            id=f"{clause.id}/{place}" if place else clause.id,
+            owner=clause.id,
+            contents=[text.encode() for text in texts],
+            words="\n".join(dict.fromkeys(texts)),
+        )
 
 
 def _by_language(vectors: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

@@ -556,6 +556,46 @@ def size(
     )
 
 
+@app.command()
+def recommend(
+    train: Annotated[
+        list[Path], typer.Option("--train", help="Invoices to learn from, as CSV.GZ.", exists=True, dir_okay=False)
+    ],
+    test: Annotated[list[Path], typer.Option("--test", help="Later invoices, to foretell.", exists=True, dir_okay=False)],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many customers of each kind, drawn at random.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the result into this SVG file.", metavar="FILE.svg")] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="Look for better weights instead, and print them.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Foretell customers' next baskets: what the recommender finds, against popularity and item to item."""
+    from agent.resources import prepare, text_encoder_of
+    from eval.recommend import draw_ladder, fit_weights, measure_recommendations, read_baskets
+
+    (learnt, names), (later, _) = read_baskets(train), read_baskets(test)
+    settings = load_settings()
+    prepare(settings, err)
+    with err.status("learning, and foretelling"):
+        encode = text_encoder_of(settings).passages
+        if fit:
+            weights, reached = fit_weights(learnt, later, names, encode, limit)
+            return _print_json({"weights": weights._asdict(), "ndcg10": reached})
+        result = measure_recommendations(learnt, later, names, encode, limit)
+    if plot is not None:
+        plot.write_text(draw_ladder(result), encoding="utf-8")
+    if as_json:
+        return _print_json(result)
+    kinds = list(result["cases"])
+    _print_table(
+        ["suggested by", *(f"{kind}: recall@10, nDCG@10" for kind in kinds)],
+        [
+            [name.replace("_", " "), *(f"{row[kind]['recall10']:.3f}  {row[kind]['ndcg10']:.3f}" for kind in kinds)]
+            for name, row in result.items()
+            if isinstance(row, dict) and kinds[0] in row and name != "cases"
+        ],
+    )
+    out.print(f"{', '.join(f'{count:,} {kind}' for kind, count in result['cases'].items())} customers")
+
+
 @contextmanager
 def _agent_apart(settings: Settings, shop: str) -> "Iterator[Opened]":
     """The shop's agent, with conversations of its own that are thrown away."""

@@ -1,11 +1,14 @@
-"""Recommend products: like one the customer saw, or what others bought with it; each with its reason."""
+"""Recommend products: like one the customer saw, what goes with it, or what this customer may want next; each with its reason."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tools.catalog.index import Filters
+from tools.catalog.recommender import Suggestion
+from tools.kit.answers import wants_cheaper, wants_for_me, wants_like_it, wants_popular, wants_to_go_with
 from tools.kit.facts import Fact, Facts
+from tools.kit.preferences import alike, because_text, own_baskets, recommender_of, sent_back, suggestions, varied
 from tools.kit.products import product_fact, product_list
 from tools.kit.reading import matching_variants, price_limits
 from tools.kit.tool import Runtime, ToolContext, customer_tool
@@ -14,21 +17,26 @@ from tools.shop.types import Product, format_money
 
 SHOWN_AT_ONCE = 3
 CANDIDATES = 40
+LIKE_IT = 3
+"""Of so many products most like one that nobody bought yet it is told what they were bought with."""
 
 
 @customer_tool
 def recommend_products(
     runtime: Runtime,
     kind: Annotated[
-        Literal["similar", "bought_together"], Field(description="like the product, or what goes with it")
+        Literal["similar", "bought_together", "for_me"],
+        Field(description="like the product, what goes with it, or anything this customer may want"),
     ] = "similar",
     product: Annotated[
         str | None, Field(description="number or name of the product it should go with or be like", max_length=100)
     ] = None,
     cheaper: Annotated[bool, Field(description="only cheaper ones")] = False,
 ) -> Facts:
-    """Suggest products like one seen before (similar, cheaper) or what others bought with it."""
+    """Suggest products like one seen before (similar, cheaper), what goes with it, or what suits this customer or is popular."""
     context = runtime.context
+    if kind != "bought_together" and _is_for_me(context, asked=kind == "for_me"):
+        return _for_me(context)
     start, why = _starting_point(context, product)
     if start is None:
         return context.refuse("recommend_what", "catalogue")
@@ -43,6 +51,47 @@ def recommend_products(
             return context.refuse(key, f"product:{start.id}", title=start.title.in_language(context.language))
     facts = [product_fact(context, candidate, because) for candidate, because in found]
     return product_list(context, why, facts, [candidate.id for candidate, _ in found])
+
+
+def _is_for_me(context: ToolContext, *, asked: bool) -> bool:
+    """Whether no product is meant to start from: the customer asks for anything that suits them, or that is popular."""
+    said = context.said
+    if context.photo is not None or wants_like_it(said) or wants_cheaper(said) or wants_to_go_with(said):
+        return False
+    return asked or wants_popular(said) or wants_for_me(said)
+
+
+def _for_me(context: ToolContext) -> Facts:
+    """What this customer may want next, or what is popular where that is asked or nothing is known of them."""
+    personal = not wants_popular(context.said)
+    own = own_baskets(context) if personal else []
+    found = (
+        (candidate, because)
+        for each in suggestions(context, CANDIDATES, personal=personal)
+        if (candidate := _buyable(context, each.product_id)) and (because := because_text(context, each, own))
+    )
+    chosen = varied(found, SHOWN_AT_ONCE)
+    if not chosen:
+        return context.refuse("recommend_what", "catalogue")
+    opening = [Fact(text=context.phrase("for_you" if own else "for_anybody"), source="catalogue")]
+    facts = [product_fact(context, candidate, because) for candidate, because in chosen]
+    return product_list(context, opening, facts, [candidate.id for candidate, _ in chosen])
+
+
+def _buyable(context: ToolContext, product_id: str) -> Product | None:
+    """The product, if a variant as the message asks (colour, size, price) can be bought now."""
+    low, high = price_limits(context.said)
+    product = context.shop.product(product_id)
+    if product is None:
+        return None
+    for variant in matching_variants(product, context.said, context.shop):
+        price = variant.price_cents
+        within = (low is None or (price is not None and price >= low)) and (
+            high is None or (price is not None and price <= high)
+        )
+        if variant.in_stock and within:
+            return product
+    return None
 
 
 def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | None, tuple[Fact, ...]]:
@@ -70,11 +119,12 @@ def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tup
     if cheaper and price is not None:
         high = min(price - 1, high) if high is not None else price - 1
     filters = Filters(price_min_cents=low, price_max_cents=high, in_stock=True)
+    gone = sent_back(context)
     found: list[tuple[Product, str]] = []
     for hit in context.catalog.like(start.id, filters, CANDIDATES):
         candidate = context.shop.product(hit.id)
         # The index may be older than the shop: price and stock are asked of the shop again.
-        if candidate is None or candidate.id == start.id or not candidate.in_stock:
+        if candidate is None or candidate.id == start.id or candidate.id in gone or not candidate.in_stock:
             continue
         cost = candidate.lowest_price_cents
         if high is not None and (cost is None or cost > high):
@@ -105,11 +155,16 @@ def _how_alike(context: ToolContext, start: Product, candidate: Product) -> str:
 
 
 def _bought_together(context: ToolContext, start: Product) -> list[tuple[Product, str]]:
-    found = []
-    for product_id, times in context.shop.bought_with(start.id, CANDIDATES):
-        candidate = context.shop.product(product_id)
-        if candidate and candidate.in_stock:
-            found.append((candidate, context.phrase("bought_together", count=times)))
-        if len(found) == SHOWN_AT_ONCE:
-            break
-    return found
+    """What goes with it: of another kind first, for what is of its own kind would do in its place."""
+    learnt = recommender_of(context.shop)
+    found: list[Suggestion] = learnt.bought_with(start.id, CANDIDATES)
+    if not found:
+        # Nobody bought it yet: what goes with those most like it goes with it too, and is told to.
+        found = [each for like in alike(context, start.id)[:LIKE_IT] for each in learnt.bought_with(like, CANDIDATES)]
+    gone = sent_back(context) | {start.id}
+    products = {
+        each.product_id: (candidate, because_text(context, each))
+        for each in found
+        if each.product_id not in gone and (candidate := _buyable(context, each.product_id))
+    }
+    return varied(sorted(products.values(), key=lambda each: each[0].category == start.category), SHOWN_AT_ONCE)

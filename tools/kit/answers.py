@@ -97,6 +97,21 @@ def wants_to_go_with(text: str) -> bool:
     return bool(_pattern("goes_with").search(_plain(text)))
 
 
+def wants_like_it(text: str) -> bool:
+    """Whether the text asks for what is like a product."""
+    return bool(_pattern("like_it").search(_plain(text)))
+
+
+def wants_for_me(text: str) -> bool:
+    """Whether the text asks for anything that suits the customer, whatever product that is."""
+    return bool(_pattern("for_me").search(_plain(text)))
+
+
+def wants_popular(text: str) -> bool:
+    """Whether the text asks for what many buy."""
+    return bool(_pattern("popular").search(_plain(text)))
+
+
 def asks_more(sentence: str) -> bool:
     """Whether a sentence that follows a wish puts another one: as a question, or with "also", 「顺便」."""
     return sentence.rstrip().endswith(("?", "？", "吗", "吗。")) or bool(_pattern("also").search(_plain(sentence)[:40]))

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from tools.shop.ledger import Ledger
 from tools.shop.policy import Policy
-from tools.shop.types import Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
+from tools.shop.types import Basket, Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
 
 
 @runtime_checkable
@@ -84,6 +84,15 @@ class Shop(Protocol):
 
     def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
         """Products found in the same past baskets: (product id, in how many baskets together), most often first."""
+        ...
+
+    @property
+    def import_id(self) -> str:
+        """Changes whenever the shop's baskets may have changed: what was learnt from those before is stale."""
+        ...
+
+    def baskets(self, customer_id: str | None = None) -> list[Basket]:
+        """Past baskets, by id, all or one customer's; where the shop was given none, what was ordered and not cancelled."""
         ...
 
     def picture(self, name: str) -> Path:

@@ -328,6 +328,34 @@ class SqliteShop:
             ).fetchall()
         return [(other_id, together) for other_id, together in rows]
 
+    @property
+    def import_id(self) -> str:
+        """Names the import that the records are of: what was learnt from the baskets of another one is stale."""
+        return self._meta("pictures")
+
+    def baskets(self, customer_id: str | None = None) -> list[Basket]:
+        """Past baskets, by id, all or one customer's; where the shop was given none, what was ordered and not cancelled."""
+        with self._snapshot() as connection:
+            given = connection.execute("SELECT 1 FROM baskets").fetchone()
+            rows = connection.execute(
+                "SELECT id, customer_id, placed_at, product_id FROM baskets JOIN basket_items ON basket = number"
+                " WHERE ?1 IS NULL OR customer_id = ?1 ORDER BY id, product_id"
+                if given
+                else "SELECT DISTINCT id, customer_id, placed_at, product_id FROM orders JOIN order_items ON order_id = id"
+                " WHERE status <> 'cancelled' AND (?1 IS NULL OR customer_id = ?1) ORDER BY id, product_id",
+                (customer_id,),
+            ).fetchall()
+        return [
+            Basket(
+                id=basket_id,
+                product_ids=tuple(row["product_id"] for row in its_rows),
+                customer_id=its_rows[0]["customer_id"],
+                placed_at=its_rows[0]["placed_at"],
+            )
+            for basket_id, group in groupby(rows, key=lambda row: row["id"])
+            for its_rows in [list(group)]
+        ]
+
     def picture(self, name: str) -> Path:
         """The file of a picture that a product names. Raises FileNotFoundError for any other name."""
         path = self._folder / "pictures" / self._meta("pictures") / name

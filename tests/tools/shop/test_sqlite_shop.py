@@ -410,3 +410,15 @@ def test_any_shop_comes_back_as_it_was_written(
             assert [shop.product(product.id) for product in products] == products
             assert shop.customer(name) == customer
             assert sorted(shop.orders_of(name), key=lambda one: one.id) == orders
+
+
+def test_baskets_are_all_or_one_customers_and_an_import_changes_their_id(tmp_path: Path) -> None:
+    anns = Basket(id="b2", product_ids=("p2", "p1"), customer_id=ANNA.id, placed_at=datetime(2026, 1, 2, tzinfo=UTC))
+    write(tmp_path, DRESS, HAT, ANNA, Basket(id="b1", product_ids=("p1",)), anns)
+    with SqliteShop.open(tmp_path) as shop:
+        assert [(each.id, each.product_ids) for each in shop.baskets()] == [("b1", ("p1",)), ("b2", ("p1", "p2"))]
+        assert [(each.id, each.placed_at) for each in shop.baskets(ANNA.id)] == [("b2", anns.placed_at)]
+        before = shop.import_id
+        write(tmp_path, DRESS, HAT)
+        assert shop.import_id != before
+        assert shop.baskets() == []

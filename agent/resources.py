@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -29,14 +29,19 @@ from tools.catalog.build import BuildReport, index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
+from tools.catalog.photo_model import TRAINED
 from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError, WeightsUnavailable
 from tools.shop.importers import ImportReport, import_shop
 from tools.shop.sqlite_shop import SqliteShop
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     # These import torch, transformers and their like, which takes seconds: they are loaded while the chat model is.
     from agent.chooser.chooser import Chooser
+    from agent.train.photos import Base
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
     from tools.transcribe_speech import Transcriber
@@ -44,6 +49,9 @@ if TYPE_CHECKING:
 DEMO = "demo"
 CHOOSER = "chooser.safetensors"
 """In the data folder: a chooser of the shop's own."""
+PHOTO_MODEL = "photo_model.safetensors"
+"""In a shop's folder: a photo model trained on its own pictures."""
+EMBEDDED_PHOTO = "efficientnet-lite2"
 SHIPPED_ADAPTERS = Path(__file__).resolve().parent / "adapters"
 DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
 
@@ -79,7 +87,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         text_encoder = text_encoder_of(settings)
         index = _index_of(settings, folder)
         chooser = chooser_of(settings, text_encoder, console)
-        catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings))
+        catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings, folder / PHOTO_MODEL))
         if catalog.is_stale:
             console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -158,6 +166,7 @@ def shop_folder(settings: Settings, shop: str, console: Console) -> Path:
             "day": date.today().isoformat(),  # noqa: DTZ011
             "layout": LAYOUT,
             "encoders": settings.encoders.model_dump(),
+            "photo_model": hashlib.sha256(TRAINED.read_bytes()).hexdigest() if TRAINED.exists() else "",
             "index": settings.index.qdrant_url,
         }
     )
@@ -210,7 +219,7 @@ def _index(settings: Settings, folder: Path, console: Console) -> BuildReport:
                 shop,
                 index,
                 text_encoder_of(settings),
-                lambda: photo_encoder_of(settings),
+                lambda: photo_encoder_of(settings, folder / PHOTO_MODEL),
                 folder / "vectors.sqlite",
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -237,16 +246,55 @@ def text_encoder_of(settings: Settings) -> "TextEncoder":
     return TextEncoder(_e5_folder(settings) if settings.encoders.text == "e5-small" else Path(settings.encoders.text))
 
 
-def photo_encoder_of(settings: Settings) -> "PhotoEncoder":
-    """Load the photo encoder that the settings name: of `storehand weights`, or an OpenCLIP model."""
-    from tools.catalog.photo_encoder import load_efficientnet_lite2, load_open_clip
+def photo_encoder_of(settings: Settings, trained: Path | None = None) -> "PhotoEncoder":
+    """Load the photo encoder that the settings name: the embedded one, or an OpenCLIP model.
 
+    `trained` is where `storehand train photos` writes a model of one's own; without it, or where none was written, the embedded
+    encoder is the one that comes with Storehand.
+    """
+    from tools.catalog.photo_encoder import load_efficientnet_lite2, load_embedded, load_open_clip
+
+    if settings.encoders.photo == EMBEDDED_PHOTO:
+        pth, own = photo_weights_of(settings), _trained(trained)
+        return load_embedded(pth, own) if own.exists() else load_efficientnet_lite2(pth)
+    return load_open_clip(*_open_clip_name(settings))
+
+
+def photo_pair_of(
+    settings: Settings, trained: Path | None = None
+) -> "tuple[PhotoEncoder, Callable[[Sequence[str]], NDArray[np.float32]]]":
+    """Load both towers of the model that the settings name, which share one space of photos and texts; see `photo_encoder_of`."""
+    from tools.catalog.photo_encoder import LOCAL, load_open_clip_pair, write_open_clip
+
+    if settings.encoders.photo != EMBEDDED_PHOTO:
+        return load_open_clip_pair(*_open_clip_name(settings))
+    digest = hashlib.sha256(_trained(trained).read_bytes()).hexdigest()[:16]
+    folder = settings.cache_dir / "open_clip" / digest
+    if not folder.exists():
+        write_open_clip(photo_weights_of(settings), _e5_folder(settings), _trained(trained), folder)
+    return load_open_clip_pair(f"{LOCAL}{folder}")
+
+
+def photo_base_of(settings: Settings, trained: Path | None) -> "Base":
+    """What training of the embedded photo model starts from: as ImageNet left it, or from what was trained before."""
+    from agent.train.photos import Base
+
+    return Base(photo_weights_of(settings), trained, text_encoder_of(settings).queries)
+
+
+def photo_weights_of(settings: Settings) -> Path:
+    """The file of the embedded photo model's image tower, fetched if it is not there."""
+    return next(_store(settings).ensure(EMBEDDED_PHOTO).glob("*.pth"))
+
+
+def _trained(own: Path | None) -> Path:
+    return own if own is not None and own.exists() else TRAINED
+
+
+def _open_clip_name(settings: Settings) -> tuple[str, str | None]:
     name = settings.encoders.photo
-    if name == "efficientnet-lite2":
-        folder = _store(settings).ensure(name)
-        return load_efficientnet_lite2(next(folder.glob("*.pth")))
     model, _, pretrained = (name, "", "") if name.startswith("local-dir:") else name.partition("/")
-    return load_open_clip(model, pretrained or None)
+    return model, pretrained or None
 
 
 def transcriber_of(settings: Settings) -> "Transcriber":

@@ -405,36 +405,60 @@ def labels(
 @app.command()
 def photos(
     grocery: Annotated[
-        Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
-    ],
-    listed: Annotated[Path, typer.Option("--list", help="Its list of photos, like val.txt.", exists=True, dir_okay=False)],
+        Path | None, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
+    ] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="Its list of photos, like val.txt.", exists=True, dir_okay=False)
+    ] = None,
+    clothing: Annotated[
+        Path | None,
+        typer.Option("--clothing", help="Folder of the Clothing dataset, or of one split of it.", exists=True, file_okay=False),
+    ] = None,
+    unseen: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASSES",
+            help="Classes of the grocery store, with commas between them: a model is trained without them, which takes --clothing "
+            "and half an hour, and no photos of them are in the gallery. Figures of their photos alone stand under 'unseen'.",
+        ),
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="So many photos, spread over the list.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import the grocery store and look for customers' photos among its pictures: top-1 and top-5."""
-    from agent.resources import import_and_index, photo_encoder_of, text_encoder_of
-    from eval.photos import measure_photos, read_labelled_photos
-    from tools.catalog.catalog import Catalog
-    from tools.catalog.edge_index import EdgeIndex
-    from tools.shop.sqlite_shop import SqliteShop
+    """Look for customers' photos: among catalogue pictures, among these and training photos, and among names in both languages."""
+    from agent.resources import photo_encoder_of, photo_pair_of, prepare
+    from eval.photos import PhotoModels, measure_clothing, measure_grocery, read_labelled_photos
 
-    # In the process: a temporary shop has no place on a server.
-    settings = load_settings().model_copy(update={"index": IndexSettings()})
-    labelled = read_labelled_photos(grocery, listed, limit)
-    with TemporaryDirectory() as apart:
-        folder = Path(apart) / "shop"
-        import_and_index(settings, "grocery-store", grocery, folder, err)
-        index = EdgeIndex(folder / "index")
-        with SqliteShop.open(folder) as opened:
-            try:
-                catalog = Catalog.open(opened, index, text_encoder_of(settings), lambda: photo_encoder_of(settings))
-                result = measure_photos(catalog, _track(labelled, len(labelled), "photos"))
-            finally:
-                index.close()
+    if (grocery is None) != (listed is None) or not (grocery or clothing):
+        raise typer.BadParameter("give --grocery with --list, or --clothing, or all three")
+    left_out = [name.strip() for name in unseen.split(",") if name.strip()]
+    if left_out and not (grocery and clothing):
+        raise typer.BadParameter("a model without some classes learns from --grocery and --clothing; give both")
+    settings = load_settings()
+    prepare(settings, err)
+    trained = None
+    if left_out and grocery and clothing:
+        from agent.train.cli import photo_model_without
+
+        trained = photo_model_without(settings, grocery, clothing, left_out)
+    models = PhotoModels(photo_encoder_of(settings, trained), *photo_pair_of(settings, trained))
+    result: dict[str, Any] = {}
+    if grocery and listed:
+        labelled = read_labelled_photos(grocery, listed, limit)
+        track = lambda each, what: _track(each, len(each), what)  # noqa: E731
+        result = measure_grocery(settings, models, grocery, labelled, left_out, track)
+    if clothing:
+        worn = measure_clothing(models, clothing)
+        result = {**result, "clothing": worn} if result else worn
     if as_json:
         return _print_json(result)
-    nearest = result["nearest_picture"]
-    _print_table(["photos", "top-1", "top-5"], [[f"{result['photos']}", f"{nearest['top1']:.1%}", f"{nearest['top5']:.1%}"]])
+    rows = {
+        f"{which}{what}": row
+        for which, its in (("", result), ("unseen, ", result.get("unseen", {})), ("clothing, ", result.get("clothing", {})))
+        for what, row in its.items()
+        if "top1" in str(row) and what not in ("unseen", "clothing")
+    }
+    _print_table(["", "top-1", "top-5"], [[what, f"{row['top1']:.1%}", f"{row['top5']:.1%}"] for what, row in rows.items()])
 
 
 @app.command()

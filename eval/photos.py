@@ -1,21 +1,50 @@
-"""Do customers' photos find their product? Photos labelled with their class in, top-1 and top-5 out."""
+"""Do customers' photos find their product? Photos labelled with their class in, top-1 and top-5 out.
+
+Among the catalogue's pictures; among these and other customers' photos; and among what the products are called, in both languages.
+"""
 
 import csv
-import statistics
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from agent.resources import text_encoder_of
+from agent.settings import Settings
+from agent.train.pictures import captions, read_clothing, read_names
+from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
+from tools.catalog.edge_index import EdgeIndex
+from tools.catalog.photo_encoder import PhotoEncoder
 from tools.kit.errors import OperatorError
+from tools.shop.importers import import_shop
+from tools.shop.shop import Shop
+from tools.shop.sqlite_shop import SqliteShop
+from tools.shop.types import LANGUAGES, Language, Product
 
 NEAREST = 5
+Labelled = tuple[Path, str]
+Places = list[int | None]
+"""Where each photo's product came, from 0; None if it was not among the first five."""
+Track = Callable[[Sequence[Labelled], str], Iterable[Labelled]]
+"""Hands on the photos one by one and shows how far it is."""
 
 
-def read_labelled_photos(folder: Path, listed: Path, limit: int | None = None) -> list[tuple[Path, str]]:
+@dataclass(frozen=True)
+class PhotoModels:
+    """What is measured: the encoder that compares pictures, and two towers that share a space with texts."""
+
+    pictures: PhotoEncoder
+    shown: PhotoEncoder
+    said: Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+def read_labelled_photos(folder: Path, listed: Path, limit: int | None = None) -> list[Labelled]:
     """The photos of a Grocery Store Dataset list and the names of their classes; `limit` takes that many, spread over the list.
 
     A line is "path below the folder, number of the class, …"; classes.csv in the folder names the classes. Raises
@@ -23,7 +52,7 @@ def read_labelled_photos(folder: Path, listed: Path, limit: int | None = None) -
     """
     with (folder / "classes.csv").open(encoding="utf-8", newline="") as file:
         names = {row["Class ID (int)"]: row["Class Name (str)"] for row in csv.DictReader(file)}
-    photos: list[tuple[Path, str]] = []
+    photos: list[Labelled] = []
     for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
         path, *labels = (part.strip() for part in line.split(","))
         if not labels or labels[0] not in names or not (folder / path).is_file():
@@ -37,23 +66,110 @@ def read_labelled_photos(folder: Path, listed: Path, limit: int | None = None) -
     return photos
 
 
-def measure_photos(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> dict[str, Any]:
-    """Look for each photo's product among the catalogue's pictures: the share found first, and among the first five."""
-    places: list[int | None] = []
-    seconds: list[float] = []
-    for path, product_id in photos:
+@dataclass(frozen=True)
+class WithPhotos:
+    """A shop whose products have customers' photos among their pictures. Only what an index is made from is changed."""
+
+    shop: Shop
+    photos: Mapping[str, Sequence[Path]]
+    """By product."""
+
+    def products(self) -> Iterator[Product]:
+        """Every product, its own pictures first."""
+        for product in self.shop.products():
+            photos = (str(path) for path in self.photos.get(product.id, ()))
+            yield product.model_copy(update={"pictures": (*product.pictures, *photos)})
+
+    def picture(self, name: str) -> Path:
+        """The file of a picture or photo."""
+        return Path(name) if Path(name).is_absolute() else self.shop.picture(name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.shop, name)
+
+
+def measure_grocery(
+    settings: Settings, models: PhotoModels, grocery: Path, photos: Sequence[Labelled], unseen: Sequence[str], track: Track
+) -> dict[str, Any]:
+    """Where each photo's product comes among catalogue pictures, with training photos in the gallery, and among names.
+
+    The gallery holds no photos of the classes in `unseen`; with any, figures of their photos alone stand under "unseen" too.
+    """
+    gallery: dict[str, list[Path]] = {}
+    for path, product in read_labelled_photos(grocery, grocery / "train.txt"):
+        if product not in unseen:
+            gallery.setdefault(product, []).append(path)
+    found: dict[str, Places] = {}
+    text_encoder = text_encoder_of(settings)
+    with TemporaryDirectory() as apart:
+        import_shop("grocery-store", grocery, Path(apart) / "shop")
+        with SqliteShop.open(Path(apart) / "shop") as shop:
+            for what, its in (("nearest_picture", shop), ("with_photos", cast(Shop, WithPhotos(shop, gallery)))):
+                index = EdgeIndex(Path(apart) / what)
+                try:
+                    index_shop(its, index, text_encoder, lambda: models.pictures, Path(apart) / "vectors.sqlite")
+                    catalog = Catalog.open(its, index, text_encoder, lambda: models.pictures)
+                    found[what] = identify_photos(catalog, track(photos, what))
+                finally:
+                    index.close()
+    found |= name_photos(models, photos, read_names()["grocery"])
+    result: dict[str, Any] = {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
+    if unseen:
+        alone = [number for number, (_, product) in enumerate(photos) if product in unseen]
+        if not alone:
+            raise OperatorError("no photo of the list shows one of the classes left out.")
+        result["unseen"] = {"photos": len(alone)} | {
+            what: shares([places[number] for number in alone]) for what, places in found.items()
+        }
+    return result
+
+
+def measure_clothing(models: PhotoModels, clothing: Path) -> dict[str, Any]:
+    """Where each photo's class comes among the ten names; of the validation photos where the folder holds the splits."""
+    photos = [
+        (each.path, each.product)
+        for each in read_clothing(clothing / "validation" if (clothing / "validation").is_dir() else clothing)
+    ]
+    found = name_photos(models, photos, read_names()["clothing"])
+    return {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
+
+
+def identify_photos(catalog: Catalog, photos: Iterable[Labelled]) -> Places:
+    """Look for each photo's product among the catalogue's pictures."""
+    places: Places = []
+    for path, product in photos:
         with Image.open(path) as photo:
-            began = time.perf_counter()
             found = [hit.id for hit in catalog.identify(photo, NEAREST)]
-            seconds.append(time.perf_counter() - began)
-        places.append(found.index(product_id) if product_id in found else None)
+        places.append(found.index(product) if product in found else None)
     if not places:
         raise OperatorError("the list names no photos.")
+    return places
+
+
+def name_photos(
+    models: PhotoModels, photos: Sequence[Labelled], names: Mapping[str, Mapping[Language, str]]
+) -> dict[str, Places]:
+    """Look for each photo's product among all names, by captions in one language: {"words_en": places, "words_zh": …}."""
+    known = list(names)
+    shown = []
+    for path, _ in photos:
+        with Image.open(path) as photo:
+            shown.append(models.shown.photos([photo])[0])
+    found = {}
+    for language in LANGUAGES:
+        said = [captions(names[name][language], language) for name in known]
+        vectors = models.said([caption for each in said for caption in each]).reshape(len(known), len(said[0]), -1).mean(axis=1)
+        order = np.argsort(-np.stack(shown) @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T, axis=1)[:, :NEAREST]
+        nearest = [[known[place] for place in row] for row in order]
+        found[f"words_{language}"] = [
+            row.index(product) if product in row else None for row, (_, product) in zip(nearest, photos, strict=True)
+        ]
+    return found
+
+
+def shares(places: Places) -> dict[str, float]:
+    """How many were found first, and among the first five."""
     return {
-        "nearest_picture": {
-            "top1": sum(place == 0 for place in places) / len(places),
-            "top5": sum(place is not None for place in places) / len(places),
-        },
-        "photos": len(places),
-        "seconds_median": statistics.median(seconds),
+        "top1": sum(place == 0 for place in places) / len(places),
+        "top5": sum(place is not None for place in places) / len(places),
     }

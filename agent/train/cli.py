@@ -1,10 +1,12 @@
 """`storehand train …`: fine-tuning on this machine."""
 
+import hashlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from agent.train.lessons import Case, Lesson
     from agent.train.lora import Progress as RunProgress
     from agent.train.lora import Student
+    from agent.train.pictures import Tell
 
 app = typer.Typer(name="train", help="Fine-tune models on this machine.", no_args_is_help=True)
 out = Console(highlight=False)
@@ -182,18 +185,7 @@ def chooser(
     from agent.train import chooser as training
 
     plan = training.Plan(held_out=held_out, epochs=epochs)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task("Learning", total=1.0)
-        told = 0
-
-        def tell(share: float, what: str) -> None:
-            nonlocal told
-            progress.update(task, completed=share, description=escape(what))
-            if not err.is_terminal and int(share * 20) > told:
-                told = int(share * 20)
-                err.print(f"{share:.0%}: {what}", markup=False)
-
+    with _shares() as tell:
         card = training.train_chooser(text_encoder_of(settings), examples, plan, target, settings.cache_dir / "train", tell)
     described = write_card(
         target,
@@ -211,6 +203,91 @@ def chooser(
         table.add_row(*row)
     out.print(table)
     out.print(f"Chooser: {escape(str(target))}\nModel card: {escape(str(described))}", soft_wrap=True)
+
+
+@app.command()
+def photos(
+    grocery: Annotated[
+        Path | None, typer.Option(help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
+    ] = None,
+    clothing: Annotated[
+        Path | None, typer.Option(help="Folder of the Clothing dataset (small).", exists=True, file_okay=False)
+    ] = None,
+    shop: Annotated[
+        str | None, typer.Option("--shop", help="Go on with the pictures of this shop: its folder, or 'demo'; then index it.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="File of the model; else the one in use.", metavar="FILE")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each photo is seen at most.")] = 5,
+) -> None:
+    """Train the embedded photo model: on both data sets, as it comes with Storehand, or further on a shop's own pictures.
+
+    Prints what was found before and after; what finds no more than before is not kept. Interrupted, the same command goes on.
+    """
+    if (shop is None) == (grocery is None) or (grocery is None) != (clothing is None):
+        raise typer.BadParameter("give --shop, or --grocery and --clothing")
+    from agent.resources import PHOTO_MODEL, photo_base_of, prepare, reindex, shop_folder
+    from agent.train.photos import Plan, learn_data_sets, learn_shop
+    from tools.catalog.photo_model import TRAINED
+    from tools.shop.sqlite_shop import SqliteShop
+
+    settings = load_settings()
+    prepare(settings, err)
+    command = shlex.join(["storehand", *sys.argv[1:]]) if sys.argv[1:2] == ["train"] else "storehand train photos"
+    plan, cache = Plan(epochs=epochs), settings.cache_dir / "train" / "photos"
+    how = "validation photos"
+    with _shares() as tell:
+        if grocery and clothing:
+            target = file or TRAINED
+            course = learn_data_sets(photo_base_of(settings, None), grocery, clothing, (), plan, target, command, cache, tell)
+        else:
+            folder = shop_folder(settings, str(shop), err)
+            target = file or folder / PHOTO_MODEL
+            with SqliteShop.open(folder) as opened:
+                course, how = learn_shop(photo_base_of(settings, TRAINED), opened, plan, target, command, cache, tell)
+    table = Table("found first", "before", "after", title=f"held out: {how}")
+    for name in course.before:
+        table.add_row(name, f"{course.before[name]:.1%}", f"{course.after[name]:.1%}")
+    out.print(table)
+    if not course.best:
+        return out.print("No epoch found more than before: nothing was written.")
+    out.print(f"Photo model: {escape(str(target))} (epoch {course.best} of {len(course.looks) - 1})", soft_wrap=True)
+    if shop is not None and file is None:
+        reindex(settings, shop, err)
+
+
+def photo_model_without(settings: Settings, grocery: Path, clothing: Path, unseen: Sequence[str]) -> Path:
+    """The model trained on both data sets without these classes; kept, so that it is trained once. For measuring."""
+    from agent.resources import photo_base_of
+    from agent.train.photos import Plan, learn_data_sets
+
+    cache = settings.cache_dir / "train" / "photos"
+    plan = Plan()
+    named = hashlib.sha256(f"{plan} {sorted(unseen)}".encode()).hexdigest()[:16]
+    target = cache / f"without-{named}.safetensors"
+    if not target.exists():
+        with _shares() as tell:
+            learn_data_sets(
+                photo_base_of(settings, None), grocery, clothing, unseen, plan, target, "storehand bench photos", cache, tell
+            )
+    return target
+
+
+@contextmanager
+def _shares() -> "Iterator[Tell]":
+    """Shows how much of a training is done: a bar on a terminal, else a line now and then."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task("Learning", total=1.0)
+        told = 0
+
+        def tell(share: float, what: str) -> None:
+            nonlocal told
+            progress.update(task, completed=share, description=escape(what))
+            if not err.is_terminal and int(share * 20) > told:
+                told = int(share * 20)
+                err.print(f"{share:.0%}: {what}", markup=False)
+
+        yield tell
 
 
 def require_extra() -> None:

@@ -19,7 +19,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langgraph.checkpoint.memory import InMemorySaver
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 from typer.testing import CliRunner
 
@@ -30,7 +29,6 @@ from agent.session import Session
 from agent.settings import TurnSettings
 from agent.turn import Agent, Message
 from eval import bench
-from eval.photos import measure_photos, read_labelled_photos
 from eval.search_speed import DIMENSIONS, made_catalogue, measure_search
 from eval.turn_speed import call_directly, measure_turns, questions_about, take_turn
 from tools.catalog.build import index_shop
@@ -44,7 +42,6 @@ from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import LocalText, Product, Variant
 from tools.transcribe_speech import Transcript
 
-GROCERY = Path(__file__).resolve().parents[3] / "shared" / "data" / "grocery_store"
 SEARCH_KEYS = {"search_ms", "filtered_ms", "dense_ms", "read_all_ms", "dense_over_read_all", "overlap_at_10"}
 
 
@@ -342,49 +339,3 @@ def test_bench_search_measures_both_indexes_at_every_size() -> None:
         assert row["dense_over_read_all"] > 0
         assert row["overlap_at_10"] == 1
         assert row["filtered_overlap_at_10"] == 1
-
-
-class ByName:
-    """Finds the product that the photo's colour stands for."""
-
-    def identify(self, photo: Image.Image, limit: int) -> list[Hit]:
-        red = photo.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
-        return [Hit("red", 0.9), Hit("blue", 0.5)] if red else [Hit("green", 0.9), Hit("blue", 0.5)]
-
-
-@pytest.fixture
-def grocery(tmp_path: Path) -> Path:
-    header = "Class Name (str),Class ID (int),Coarse Class Name (str)"
-    (tmp_path / "classes.csv").write_text(f"{header}\nred,0,colour\nblue,1,colour\nblack,2,colour\n")
-    for color in ("red", "blue", "black"):
-        Image.new("RGB", (8, 8), color).save(tmp_path / f"{color}.png")
-    (tmp_path / "val.txt").write_text("red.png, 0, 0\nblue.png, 1, 0\nblack.png, 2, 0\n")
-    return tmp_path
-
-
-def test_photos_count_as_first_among_five_or_not_found(grocery: Path) -> None:
-    catalog: Any = ByName()
-    result = measure_photos(catalog, read_labelled_photos(grocery, grocery / "val.txt"))
-    assert result["nearest_picture"] == {"top1": pytest.approx(1 / 3), "top5": pytest.approx(2 / 3)}
-    assert result["photos"] == 3
-
-
-def test_a_limit_takes_photos_from_the_whole_list(grocery: Path) -> None:
-    (grocery / "val.txt").write_text("red.png, 0, 0\n" * 10 + "blue.png, 1, 0\n" * 10)
-    names = [name for _, name in read_labelled_photos(grocery, grocery / "val.txt", 4)]
-    assert names == ["red", "red", "blue", "blue"]
-
-
-@pytest.mark.parametrize("line", ["red.png", "red.png, 77, 0", "gone.png, 0, 0"])
-def test_a_list_that_fits_no_photo_names_its_line(grocery: Path, line: str) -> None:
-    (grocery / "val.txt").write_text(f"red.png, 0, 0\n{line}\n")
-    with pytest.raises(OperatorError, match="line 2"):
-        read_labelled_photos(grocery, grocery / "val.txt")
-
-
-def test_the_grocery_stores_list_names_photos_that_are_there() -> None:
-    if not GROCERY.is_dir():
-        pytest.skip("../shared/data/grocery_store is not here")
-    photos = read_labelled_photos(GROCERY, GROCERY / "val.txt")
-    assert len(photos) == 296
-    assert photos[0][1] == "Golden-Delicious"

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tools.catalog.recommender import LIKE_COUNTED, WEIGHTS, Alike, Recommender, Weights
 from tools.kit.errors import OperatorError
@@ -141,7 +142,8 @@ def ladder(ours: Recommender, train: Sequence[Basket], alike: Alike) -> dict[str
     tie = 1e-6  # what is popular decides where nothing else does
     return {
         "popularity": lambda case: [each for each in popular[: TOP + 1] if each not in case.looking_at][:TOP],
-        "item_to_item": only(baskets=1.0, popular=tie),
+        "item_to_item": item_to_item(train),
+        "baskets_beyond_chance": only(baskets=1.0, popular=tie),
         "popular_lately": only(popular=1.0),
         "customer_to_customer": only(customers=1.0, popular=tie),
         "content": only(alike=1.0, popular=tie),
@@ -150,6 +152,30 @@ def ladder(ours: Recommender, train: Sequence[Basket], alike: Alike) -> dict[str
         "without_content": only(**WEIGHTS._replace(alike=0.0)._asdict()),
         "ours": lambda case: [each.product_id for each in ours.suggest(case.history, case.looking_at, limit=TOP, alike=alike)],
     }
+
+
+def item_to_item(train: Sequence[Basket]) -> Suggest:
+    """The baseline of Sarwar et al. 2001: the cosine of what was bought or is looked at with every product, summed."""
+    ids = sorted({product_id for basket in train for product_id in basket.product_ids})
+    number = {product_id: place for place, product_id in enumerate(ids)}
+    rows = [(row, number[each]) for row, basket in enumerate(train) for each in basket.product_ids]
+    places = np.array(rows).T
+    bought = sparse.csr_array((np.ones(len(rows), dtype=np.float32), (places[0], places[1])), shape=(len(train), len(ids)))
+    lengths = np.sqrt(bought.sum(axis=0))
+    both = (bought.T @ bought).tocsr()
+    both.setdiag(0)
+
+    def suggest(case: Case) -> list[str]:
+        start = np.zeros(len(ids), dtype=np.float32)
+        for product_id in (*case.looking_at, *(each for basket in case.history for each in basket.product_ids)):
+            if product_id in number:
+                start[number[product_id]] += 1
+        # What is popular decides where nothing else does.
+        scores = (both @ (start / lengths)) / lengths + 1e-9 * lengths
+        order = np.argsort(-scores, kind="stable")[: TOP + len(case.looking_at)]
+        return [ids[place] for place in order if ids[place] not in case.looking_at][:TOP]
+
+    return suggest
 
 
 def score(suggested: Sequence[Sequence[str]], cases: Sequence[Case]) -> dict[str, float]:

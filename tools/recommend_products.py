@@ -65,15 +65,19 @@ def _for_me(context: ToolContext) -> Facts:
     """What this customer may want next, or what is popular where that is asked or nothing is known of them."""
     personal = not wants_popular(context.said)
     own = own_baskets(context) if personal else []
+    suggested = suggestions(context, CANDIDATES, personal=personal)
     found = (
         (candidate, because)
-        for each in suggestions(context, CANDIDATES, personal=personal)
+        for each in suggested
         if (candidate := _buyable(context, each.product_id)) and (because := because_text(context, each, own))
     )
     chosen = varied(found, SHOWN_AT_ONCE)
     if not chosen:
         return context.refuse("recommend_what", "catalogue")
-    opening = [Fact(text=context.phrase("for_you" if own else "for_anybody"), source="catalogue")]
+    popular = {each.product_id for each in suggested if each.why == "popular"}
+    # "Going by what you bought" must be true of every product in the list.
+    by_history = bool(own) and not any(candidate.id in popular for candidate, _ in chosen)
+    opening = [Fact(text=context.phrase("for_you" if by_history else "for_anybody"), source="catalogue")]
     facts = [product_fact(context, candidate, because) for candidate, because in chosen]
     return product_list(context, opening, facts, [candidate.id for candidate, _ in chosen])
 

@@ -77,6 +77,13 @@ def test_for_me_starts_from_what_was_bought_in_the_customers_language(shop: Shop
     assert any(f"有 7 个订单把它和您买过的{title}一起买了" in fact.text for fact in found.facts)
 
 
+def test_a_list_with_something_merely_popular_does_not_claim_to_follow_the_history(shop: Shop) -> None:
+    shop.order(BOOTS, days_ago=60)
+    mixed = ask(shop, "recommend something for me")
+    assert any("popular" in fact.text for fact in mixed.facts)
+    assert mixed.facts[0].text == "These may be for you."
+
+
 def test_what_was_bought_a_short_while_ago_is_not_suggested(shop: Shop) -> None:
     shop.order(BOOTS, days_ago=60)
     shop.order(SOCKS, days_ago=3)

@@ -1,12 +1,14 @@
 """Find products in the catalogue, or tell everything about one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
 
 from tools.catalog.index import Filters, Hit
 from tools.kit.facts import Fact, Facts, Rest
+from tools.kit.preferences import ranked_by_history
 from tools.kit.products import price_text, product_details, product_fact, product_list
 from tools.kit.reading import mentions, points_back, shown_position
 from tools.kit.tool import Runtime, ToolContext, customer_tool
@@ -16,9 +18,12 @@ from tools.sizes.reading import read_body
 
 SHOWN_AT_ONCE = 3
 CANDIDATES = 50
+BY_HISTORY = 12
+"""So many of the list, four pages, are ranked by what the customer bought before."""
+_NO_REASONS: Mapping[str, str] = MappingProxyType({})
 FAR: dict[Language, float] = {"en": 0.89, "zh": 0.94}
-"""The score of the best product below which the shop has nothing of the kind: so in 21 of 30 English and 25 of 30 Chinese names of things
-that the demo shop does not sell ("toothpaste", 「电饭煲」), and in 1 of 60 of things that it sells."""
+"""The score of the best product below which the shop has nothing of the kind: so with 22 of 30 English and 25 of 30 Chinese names of things
+that the demo shop does not sell ("toothpaste", 「电饭煲」)."""
 
 
 @customer_tool
@@ -90,7 +95,7 @@ def _search(context: ToolContext, query: str) -> Facts:
             # Something is always nearest, also to a thing that the shop does not sell.
             opening.append(Fact(text=context.phrase("no_exact_match"), source="catalogue"))
             return _page(context, kept, opening, fitting[:SHOWN_AT_ONCE]).model_copy(update={"outcome": "nothing_found"})
-        return _page(context, kept, opening, fitting)
+        return _page(context, kept, opening, *_by_history(context, wish, fitting))
     if wish.low is not None or wish.high is not None:
         # What costs too much is still the nearest, told with its price.
         hits = context.catalog.search(looked_for, context.language, Filters(), CANDIDATES, photo=context.photo)
@@ -120,12 +125,29 @@ def _in_order(fits: Sequence[Fit]) -> list[Fit]:
     return sorted(fits, key=lambda fit: (fit.distance, fit.loosely))
 
 
-def _page(context: ToolContext, asked: str, opening: Sequence[Fact], fits: Sequence[Fit]) -> Facts:
+def _by_history(context: ToolContext, wish: Wish, fits: list[Fit]) -> tuple[list[Fit], Mapping[str, str]]:
+    """The first of the list ranked anew by what the customer bought, with the reasons by product.
+
+    Only where a season or who is to wear it is named: such things are a matter of taste, and all that fits is what was asked for.
+    """
+    if context.photo is not None or not any(each.name in ("gender", "season") for each in wish.asked):
+        return fits, {}
+    among = {fit.product.id: fit for fit in fits[:BY_HISTORY]}
+    ranked = ranked_by_history(context, list(among))
+    first = sorted((among[product_id] for product_id, _ in ranked), key=lambda fit: fit.loosely)
+    return [*first, *fits[BY_HISTORY:]], dict(ranked)
+
+
+def _page(
+    context: ToolContext, asked: str, opening: Sequence[Fact], fits: Sequence[Fit], reasons: Mapping[str, str] = _NO_REASONS
+) -> Facts:
     shown = fits[:SHOWN_AT_ONCE]
+    space = "" if context.language == "zh" else " "
+    because = [space.join(filter(None, (fit_text(context, fit), reasons.get(fit.product.id)))) for fit in shown]
     return product_list(
         context,
         opening,
-        [product_fact(context, fit.product, fit_text(context, fit)) for fit in shown],
+        [product_fact(context, fit.product, why) for fit, why in zip(shown, because, strict=True)],
         [fit.product.id for fit in shown],
         # The nearest of what does not fit is worth telling; the next but those is not.
         Rest(asked=asked, product_ids=tuple(fit.product.id for fit in fits[SHOWN_AT_ONCE:] if not fit.unmet)),

@@ -156,10 +156,14 @@ def _split(text: str, vocabulary: Vocabulary, shop: Shop) -> tuple[str, str]:
     unwanted: list[str] = []
 
     def take(match: re.Match[str]) -> str:
-        if not _asked(match[1], vocabulary, shop, wanted=False):
+        asked = _asked(match[1], vocabulary, shop, wanted=False)
+        if not asked:
             return match[0]
         unwanted.append(match[1])
-        return " "
+        if asked[0].aspect == "category":
+            return " "
+        # "Not leather boots" wants boots all the same.
+        return re.sub("|".join(re.escape(word) for each in asked for word in each.words), " ", match[1], flags=re.I)
 
     for pattern in search_words()["unwanted"]:
         text = re.sub(pattern, take, text, flags=re.I)
@@ -185,7 +189,7 @@ def _asked(text: str, vocabulary: Vocabulary, shop: Shop, *, wanted: bool) -> li
     found += _asked_colors(text, shop, wanted=wanted)
     if brands := tuple(sorted(brand for brand in vocabulary.brands if mentions(text, brand))):
         found.append(Asked("brand", brands, wanted=wanted))
-    if not wanted:
+    if not wanted and not found:
         found += [
             Asked("category", (name,), tuple(keys), wanted=False) for name, keys in vocabulary.named_categories(text).items()
         ]

@@ -331,7 +331,9 @@ def test_unknown_formats_and_sources_are_refused(tmp_path: Path) -> None:
         "grocery-store",
     ]
     with pytest.raises(
-        ImportFailed, match="unknown format 'xml'; use one of jsonl, shopify, woocommerce, google-merchant, json-ld, tau-retail, litemall, ecom-bench, grocery-store"
+        ImportFailed,
+        match="unknown format 'xml'; use one of jsonl, shopify, woocommerce, google-merchant, json-ld, "
+        "tau-retail, litemall, ecom-bench, grocery-store",
     ):
         import_shop("xml", tmp_path, tmp_path / "shop")
     with pytest.raises(ImportFailed, match="is no folder"):

@@ -1,5 +1,6 @@
 """Tables and feeds are read in bounded memory, however many rows they have."""
 
+import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ def peak(folder: Path, source_format: str, name: str, lines: Iterator[str]) -> i
     (folder / "shop.yaml").write_text(SHOP_YAML)
     with (folder / name).open("w") as file:
         file.writelines(lines)
+    gc.collect()
     tracemalloc.start()
     try:
         assert not any(isinstance(entry, Rejected | Note) for entry in FORMATS[source_format](folder))
@@ -50,8 +52,8 @@ def test_ten_times_the_rows_need_no_more_memory(
 ) -> None:
     few = peak(tmp_path / "few", source_format, name, feed(300))
     many = peak(tmp_path / "many", source_format, name, feed(3_000))
-    # The 2,700 more rows are 0.7 MB.
-    assert many < few + 150_000
+    # The 2,700 more rows are 0.7 MB in the file and 3 MB as rows; what awaits garbage collection may be 0.2 MB.
+    assert many < few + 500_000
 
 
 def test_rows_of_a_key_come_together_in_the_order_of_the_first(tmp_path: Path) -> None:

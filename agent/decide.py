@@ -67,7 +67,7 @@ SHORT = 12
 _LOOKING = frozenset({search_products.name, identify_product.name, recommend_products.name})
 """All of them show products: the wrong one costs the customer less than a question."""
 CERTAIN_WISH = 0.75
-"""Share of the evidence from which one sentence of several is taken for a wish of its own."""
+"""Share of the evidence from which one sentence of several is taken for a wish of its own, and a rule for what is asked of a product."""
 PATIENCE = 2
 """Turns in a row that came to nothing, after which another one is passed to a person."""
 
@@ -144,8 +144,13 @@ class Decider:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
-        if names_product and set(allowed[:2]) == {search_products.name, answer_from_policy.name}:
-            # Unsure whether a rule or the product is asked about, the product's own facts are looked at first.
+        likeliest = list(shares)[:2]
+        if (
+            names_product
+            and set(likeliest) == {search_products.name, answer_from_policy.name}
+            and shares[likeliest[0]] < CERTAIN_WISH
+        ):
+            # Not certain whether a rule or the product is asked about, the product's own facts are looked at first.
             allowed = [search_products.name]
         if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
             # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.

@@ -114,13 +114,18 @@ class Decider:
         if turn.continued or not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
             return [turn.said]
         main = next(iter(self._look_up(turn, turn.said).shares))
+        clear = [
+            (tool, sentence)
+            for sentence in sentences
+            for tool, share in [next(iter(self._look_up(turn, sentence).shares.items()))]
+            if share >= CERTAIN_WISH and tool not in (REPLY, hand_to_human.name)
+        ]
+        # Of several questions each wants its answer, whichever is the main one.
+        all_ask = all(sentence.endswith(("?", "？")) for _, sentence in clear)
         wishes: dict[str, str] = {}
-        for number, sentence in enumerate(sentences, start=1):
-            tool, share = next(iter(self._look_up(turn, sentence).shares.items()))
-            if share < CERTAIN_WISH or tool in (REPLY, hand_to_human.name):
-                continue
-            if not wishes and tool == main:
-                wishes[tool] = " ".join(sentences[:number])
+        for tool, sentence in clear:
+            if not wishes and (tool == main or all_ask):
+                wishes[tool] = turn.said[: turn.said.find(sentence) + len(sentence)]
             elif wishes and asks_more(sentence):
                 wishes.setdefault(tool, sentence)
         return list(wishes.values()) if len(wishes) > 1 else [turn.said]

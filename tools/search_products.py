@@ -1,7 +1,6 @@
 """Find products in the catalogue, or tell everything about one of them."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
@@ -20,7 +19,6 @@ SHOWN_AT_ONCE = 3
 CANDIDATES = 50
 BY_HISTORY = 12
 """So many of the list, four pages, are ranked by what the customer bought before."""
-_NO_REASONS: Mapping[str, str] = MappingProxyType({})
 FAR: dict[Language, float] = {"en": 0.89, "zh": 0.94}
 """The score of the best product below which the shop has nothing of the kind: so with 22 of 30 English and 25 of 30 Chinese names of things
 that the demo shop does not sell ("toothpaste", 「电饭煲」)."""
@@ -139,11 +137,11 @@ def _by_history(context: ToolContext, wish: Wish, fits: list[Fit]) -> tuple[list
 
 
 def _page(
-    context: ToolContext, asked: str, opening: Sequence[Fact], fits: Sequence[Fit], reasons: Mapping[str, str] = _NO_REASONS
+    context: ToolContext, asked: str, opening: Sequence[Fact], fits: Sequence[Fit], reasons: Mapping[str, str] | None = None
 ) -> Facts:
     shown = fits[:SHOWN_AT_ONCE]
     space = "" if context.language == "zh" else " "
-    because = [space.join(filter(None, (fit_text(context, fit), reasons.get(fit.product.id)))) for fit in shown]
+    because = [space.join(filter(None, (fit_text(context, fit), (reasons or {}).get(fit.product.id)))) for fit in shown]
     return product_list(
         context,
         opening,
@@ -179,7 +177,7 @@ def sizes_worn(context: ToolContext) -> dict[str, str]:
 def _read_otherwise(context: ToolContext, wish: Wish) -> list[Fact]:
     if not wish.changes:
         return []
-    meant = ("、" if context.language == "zh" else ", ").join(meant for _, meant in wish.changes)
+    meant = _comma(context).join(meant for _, meant in wish.changes)
     return [Fact(text=context.phrase("looked_for", words=meant), source="catalogue")]
 
 

@@ -65,16 +65,19 @@ def read_clothing(folder: Path) -> list[Picture]:
 
 
 @cache
+def _names_file() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(NAMES.read_text(encoding="utf-8"))
+    return read
+
+
 def read_names() -> dict[str, dict[str, dict[Language, str]]]:
     """How the classes of each data set are called, by language: {"grocery": {"Lime": {"en": "lime", …}}, "clothing": …}."""
-    read: dict[str, Any] = yaml.safe_load(NAMES.read_text(encoding="utf-8"))
-    return {which: read[which] for which in ("grocery", "clothing")}
+    return {which: _names_file()[which] for which in ("grocery", "clothing")}
 
 
 def captions(name: str, language: Language) -> list[str]:
     """What a picture of the thing with this name may be captioned with."""
-    read: dict[str, Any] = yaml.safe_load(NAMES.read_text(encoding="utf-8"))
-    return [caption.format(name=name) for caption in read["captions"][language]]
+    return [caption.format(name=name) for caption in _names_file()["captions"][language]]
 
 
 def caption_vectors(names: Sequence[Mapping[Language, str]], embed: Callable[[Sequence[str]], NDArray[np.float32]]) -> Tensor:

@@ -1,12 +1,12 @@
 """Finds the clauses that a question is about: by meaning and by words; a long story also sentence by sentence."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tools.catalog.bm25 import Bm25
 from tools.catalog.index import WORDS, Hit, Index
 from tools.catalog.passages import sentences
+from tools.catalog.ranking import worth_by_rank
 from tools.shop.types import Language
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ LONG = 400
 """A text of more characters is a story: its vector is of everything in it and of nothing. What one of its sentences finds counts
 as much as what all its words find. tau-bench's banking scenarios (38, of 2,000 characters on average, 698 documents) find 0.30
 of their documents among the first five like this, 0.18 by one vector and 0.22 by words; 0.58 is the most there can be."""
-RRF_K = 60
 
 
 def clause_hits(index: Index, encoder: "TextEncoder", bm25: Bm25, text: str, language: Language, count: int) -> list[Hit]:
@@ -40,10 +39,7 @@ def clause_hits(index: Index, encoder: "TextEncoder", bm25: Bm25, text: str, lan
         near += [Hit(hit.id, hit.score - usual) for hit in found]
     worded = [hit for sentence in said for hit in _nearest_words(index, bm25, sentence, count)]
     cosines = {hit.id: hit.score for hit in by_meaning}
-    scores: dict[str, float] = defaultdict(float)
-    for hits in (_best(near), by_words, _best(worded)):
-        for rank, hit in enumerate(hits, start=1):
-            scores[hit.id] += 1 / (RRF_K + rank)
+    scores = worth_by_rank(*([hit.id for hit in hits] for hits in (_best(near), by_words, _best(worded))))
     return sorted((Hit(each, score, cosines.get(each)) for each, score in scores.items()), key=lambda hit: -hit.score)
 
 

@@ -222,17 +222,10 @@ def load_efficientnet_lite2(pth: Path) -> PhotoEncoder:
     Raises WeightsUnavailable if the file is missing or holds something else.
     Source: Tan and Le 2019, arXiv:1905.11946.
     """
-    # Imported when needed: most conversations send no photo, and these take seconds.
-    import timm
+    # Imported when needed: most conversations send no photo, and this takes seconds.
     from torchvision.transforms import v2
 
-    try:
-        weights = torch.load(pth, map_location="cpu", weights_only=True)
-        model: Any = timm.create_model("tf_efficientnet_lite2", num_classes=0)
-        model.load_state_dict(_timm_names(weights))
-    except (OSError, RuntimeError, ValueError, AttributeError, pickle.UnpicklingError) as error:
-        raise WeightsUnavailable(f"no EfficientNet-Lite2 weights in '{pth}': {error}; run \"storehand weights\".") from error
-    model = model.eval().to(memory_format=torch.channels_last)
+    model = load_tower(pth, None)
     to_tensor = v2.Compose(
         [
             v2.Resize((LITE2_PIXELS, LITE2_PIXELS), interpolation=v2.InterpolationMode.BICUBIC),

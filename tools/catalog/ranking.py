@@ -29,12 +29,18 @@ PHOTO_WORTH = 0.2
 """What a cosine of 1 between the photo and a product's picture adds where words come with a photo."""
 
 
+def worth_by_rank(*lists: Iterable[str]) -> dict[str, float]:
+    """Reciprocal rank fusion: what each id is worth by its places in lists that are best first, in the order they are met."""
+    worth: dict[str, float] = {}
+    for ids in lists:
+        for rank, each in enumerate(ids, start=1):
+            worth[each] = worth.get(each, 0.0) + 1 / (RRF_K + rank)
+    return worth
+
+
 def fused(*lists: Sequence[Hit]) -> list[Hit]:
-    """Reciprocal rank fusion of lists that are best first; `cosine` is the score in the first list."""
-    scores: dict[str, float] = {}
-    for hits in lists:
-        for rank, hit in enumerate(hits, start=1):
-            scores[hit.id] = scores.get(hit.id, 0.0) + 1 / (RRF_K + rank)
+    """Lists that are best first as one, by rank; `cosine` is the score in the first list."""
+    scores = worth_by_rank(*([hit.id for hit in hits] for hits in lists))
     cosines = {hit.id: hit.score for hit in lists[0]} if lists else {}
     found = (Hit(each, score, cosines.get(each)) for each, score in scores.items())
     return sorted(found, key=lambda hit: (-hit.score, -(hit.cosine or 0.0)))

@@ -9,12 +9,11 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-import yaml
 from pypinyin import lazy_pinyin
 from symspellpy import SymSpell, Verbosity
 
 from tools.kit.errors import BadSettings
-from tools.kit.phrases import PROMPTS
+from tools.kit.phrases import PROMPTS, prompt_data
 from tools.kit.reading import mentions
 from tools.shop.shop import Shop
 from tools.shop.types import Product, ShopInfo
@@ -34,14 +33,12 @@ _PARTS_OF_FILE = {"facets", "colors", "synonyms", "unwanted", "my_size", "more",
 
 @cache
 def search_words() -> Mapping[str, Any]:
-    """prompts/search.yaml as it stands. Raises BadSettings if it cannot be read."""
-    path = PROMPTS / "search.yaml"
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadSettings(f"'{path}' cannot be read ({error}); mend it.") from error
-    if not isinstance(loaded, dict) or not loaded.keys() >= _PARTS_OF_FILE:
-        raise BadSettings(f"'{path}' must have {', '.join(sorted(_PARTS_OF_FILE))}; see the file as shipped.")
+    """prompts/search.yaml as it stands. Raises BadSettings if it cannot be read or lacks a part."""
+    loaded = prompt_data("search.yaml")
+    if not loaded.keys() >= _PARTS_OF_FILE:
+        raise BadSettings(
+            f"'{PROMPTS / 'search.yaml'}' must have {', '.join(sorted(_PARTS_OF_FILE))}; see the file as shipped."
+        )
     return loaded
 
 

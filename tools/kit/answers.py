@@ -9,10 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import yaml
-
-from tools.kit.errors import BadSettings
-from tools.kit.phrases import PROMPTS
+from tools.kit.phrases import prompt_data
 from tools.kit.reading import LETTER_SIZES, matching_variants, mentions
 from tools.shop.policy import MethodKind, Reason
 from tools.shop.quotes import Units
@@ -23,21 +20,9 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 @cache
-def _words() -> Mapping[str, Any]:
-    path = PROMPTS / "words.yaml"
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadSettings(f"'{path}' cannot be read ({error}); mend it.") from error
-    if not isinstance(loaded, dict):
-        raise BadSettings(f"'{path}' must map names to lists of words; see the file as shipped.")
-    return loaded
-
-
-@cache
 def _pattern(*path: str) -> re.Pattern[str]:
     """One pattern over the words that `path` leads to, the longest first."""
-    words: Any = _words()
+    words: Any = prompt_data("words.yaml")
     for name in path:
         words = words[name]
     spelled = [
@@ -84,7 +69,9 @@ def wants_person(text: str) -> bool:
 def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
     """Those of `tools` whose own words the text uses: "send it back" is quote_return's."""
     plain = _plain(text)
-    return frozenset(tool for tool in tools if tool in _words()["wants"] and _pattern("wants", tool).search(plain))
+    return frozenset(
+        tool for tool in tools if tool in prompt_data("words.yaml")["wants"] and _pattern("wants", tool).search(plain)
+    )
 
 
 def wants_cheaper(text: str) -> bool:

@@ -6,6 +6,7 @@ A shop edits those files; a blank that the code does not fill, or a key that is 
 from functools import cache
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import yaml
 
@@ -16,11 +17,23 @@ PROMPTS = Path(__file__).resolve().parents[2] / "prompts"
 
 
 @cache
+def prompt_data(name: str) -> dict[str, Any]:
+    """What prompts/`name`, a YAML file, maps names to; not to be changed. Raises BadSettings if it cannot be read or is no mapping."""
+    path = PROMPTS / name
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadSettings(f"'{path}' cannot be read ({error}); mend it.") from error
+    if not isinstance(loaded, dict):
+        raise BadSettings(f"'{path}' must map names to what they stand for; see the file as shipped.")
+    return loaded
+
+
+@cache
 def _phrases(language: Language) -> dict[str, str]:
-    path = PROMPTS / f"phrases.{language}.yaml"
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(loaded, dict) or not all(isinstance(text, str) for text in loaded.values()):
-        raise BadSettings(f"'{path}' must map keys to sentences; see the file as shipped.")
+    loaded = prompt_data(f"phrases.{language}.yaml")
+    if not all(isinstance(text, str) for text in loaded.values()):
+        raise BadSettings(f"'{PROMPTS / f'phrases.{language}.yaml'}' must map keys to sentences; see the file as shipped.")
     return loaded
 
 

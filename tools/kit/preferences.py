@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from tools.catalog.index import NO_FILTERS
+from tools.catalog.ranking import worth_by_rank
 from tools.catalog.recommender import LIKE_COUNTED, POPULAR_DAYS, Recommender, Suggestion
 from tools.kit.aftersales import day_text
 from tools.kit.tool import ToolContext
@@ -12,8 +13,6 @@ from tools.shop.quotes import kept_units
 from tools.shop.shop import Shop
 from tools.shop.types import Basket, Order, Product
 
-RRF_K = 60
-"""As in search: how slowly a rank's worth falls. Source: Cormack et al. 2009, doi:10.1145/1571941.1572114."""
 JUST_BOUGHT = timedelta(days=30)
 """For so long nothing that was bought is suggested again."""
 BOUGHT_ONCE = 3.0
@@ -105,9 +104,7 @@ def ranked_by_history(context: ToolContext, product_ids: Sequence[str]) -> list[
     liked = recommender_of(context.shop).preferences(own, product_ids, lambda each: alike(context, each))
     gone = not_again(context, own)
     liked = [each for each in liked if each.score > 0 and each.product_id not in gone]
-    worth = {product_id: 1 / (RRF_K + rank) for rank, product_id in enumerate(product_ids, start=1)}
-    for rank, each in enumerate(liked, start=1):
-        worth[each.product_id] += 1 / (RRF_K + rank)
+    worth = worth_by_rank(product_ids, (each.product_id for each in liked))
     reasons = {each.product_id: because_text(context, each, own) for each in liked if each.why != "popular"}
     return [(each, reasons.get(each, "")) for each in sorted(product_ids, key=lambda each: -worth[each])]
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import yaml
-
 from tools.kit.errors import BadSettings
-from tools.kit.phrases import PROMPTS
+from tools.kit.phrases import PROMPTS, prompt_data
 from tools.shop.types import Review
 
 Fit = Literal["small", "large", "right"]
@@ -44,12 +42,8 @@ class Verdict:
 @cache
 def _patterns() -> dict[Fit, re.Pattern[str]]:
     path = PROMPTS / "fit_words.yaml"
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if (
-        not isinstance(loaded, dict)
-        or set(loaded) != set(FITS)
-        or not all(isinstance(words, list) for words in loaded.values())
-    ):
+    loaded = prompt_data(path.name)
+    if set(loaded) != set(FITS) or not all(isinstance(words, list) for words in loaded.values()):
         raise BadSettings(f"'{path}' must list words under {', '.join(FITS)}; see the file as shipped.")
     return {fit: re.compile("|".join(_pattern(str(word)) for word in loaded[fit]), re.I | re.A) for fit in FITS}
 

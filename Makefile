@@ -25,14 +25,14 @@ $(VENV)/torch: $(VENV)/created
 	$(PIP) install "torch==2.14.1" "torchvision==0.29.1"
 	@touch $@
 
-$(VENV)/installed: $(VENV)/torch pyproject.toml
+$(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
 	@echo "Installing the other packages …"
-	$(PIP) install --editable .
+	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "Installing what the tests need …"
-	$(PIP) install --editable '.[test]'
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 setup: $(VENV)/installed

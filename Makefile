@@ -22,7 +22,7 @@ $(VENV)/created:
 # torch and torchvision as an exact pair before anything else: resolved together with the rest, pip may pick a pair that does not fit.
 $(VENV)/torch: $(VENV)/created
 	@echo "Installing torch (the largest part, a few minutes) …"
-	$(PIP) install "torch==2.14.1" "torchvision==0.29.1"
+	$(PIP) install --constraint constraints.txt "torch==2.14.1" "torchvision==0.29.1"
 	@touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt

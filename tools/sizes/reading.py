@@ -129,7 +129,8 @@ _STONE = re.compile(
 )
 _WEIGHT_WORD = re.compile(rf"(?:\bweigh(?:t|s|ing)?|体重|重){_FILLER}{_N}(?!\s*(?:cm|厘米|mm))", _ASCII)
 _AGE = re.compile(r"(?<!\d)(\d{1,2})\s*(?:-?\s*years?[\s-]*old|\s?y/?o\b|周?岁)|(?:aged?\s+)(\d{1,2})\b", _ASCII)
-_LETTER = r"(?:XXS|XS|S|M|L|XL|XXL|XXXL|[2-5]XL)"
+_LETTER = r"(?:(?i:X{1,2}S|X{1,3}L|[2-5]XL)|[SML])"
+"""A single small letter is a size only beside a word that says so: "it's", "1 m"."""
 _LABEL = r"(\d{2,3}/\d{2,3}[ABCYabcy]?|\d{1,3}(?:\.\d)?)"
 _NO_UNIT = r"(?![\d.]*\d)(?!\s*(?:cm|厘米|kg|公斤|斤|lb|mm|%|元|块|\$|years?|岁|days?|天))"
 _SYSTEMS: dict[str, System] = {
@@ -149,6 +150,7 @@ _SIZE_FORMS = (
     re.compile(rf"\bsizes?\s+(?:is\s+|an?\s+)?(?P<label>{_LABEL[1:-1]}|{_LETTER})\b{_NO_UNIT}", _ASCII),
     re.compile(rf"(?<![A-Za-z0-9'’&.-])(?P<label>{_LETTER})(?=\s?[码号])", _ASCII),
     re.compile(rf"(?<![A-Za-z0-9'’&.-])(?P<label>{_LETTER})(?![A-Za-z0-9'’&-])"),
+    re.compile(r"(?:\b(?:wear|take|usually|normally|always) (?:an? )?|穿(?:的是|的)?\s*)(?P<label>[sml])(?![\w'’])", _ASCII),
     re.compile(r"\b(?:wear|take|i'?m|am) (?:usually |normally |always )?(?:an? )?(?P<label>\d{1,2}(?:\.5)?) (?:in|at|from)\b", _ASCII),
     re.compile(r"穿(?:的是|的)?\s*(?P<label>\d{2}(?:\.5)?)(?=[的，。,.!！;；]|$)"),
     re.compile(

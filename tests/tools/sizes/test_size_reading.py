@@ -104,6 +104,10 @@ def test_a_weight_without_a_unit_that_may_be_either_is_asked_about(said: str) ->
         ("EU 38", SaidSize("38", "EU", None, True)),
         ("38码", SaidSize("38", None, None, True)),
         ("I'm a guy, US 10 in Nike", SaidSize("10", "US", "Nike", True)),
+        ("i wear xl in nike", SaidSize("XL", None, "nike", True)),
+        ("我平时穿xl", SaidSize("XL", None, None, True)),
+        ("平时穿m的", SaidSize("M", None, None, True)),
+        ("i usually wear s", SaidSize("S", None, None, True)),
         ("EU 38?", SaidSize("38", "EU", None, False)),
         ("有38码吗", SaidSize("38", None, None, False)),
         ("do you have it in M", SaidSize("M", None, None, False)),
@@ -122,7 +126,10 @@ def test_a_bra_size_is_no_girth(said: str) -> None:
 
 
 def test_contractions_and_prices_are_no_sizes() -> None:
-    assert read_body(["I'm sure it's under $38 and I'll take 2, what's the size?"]).sizes == ()
+    assert (
+        read_body(["I'm sure it's under $38 and I'll take 2, what's the size? I don't wear s'mores, it is 1 m long"]).sizes
+        == ()
+    )
 
 
 def test_words_of_the_products_title_are_not_the_customers() -> None:

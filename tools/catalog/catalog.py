@@ -154,6 +154,8 @@ class Catalog:
 
     def _true_hits(self, hits: Iterable[Hit], filters: Filters, limit: int) -> list[Hit]:
         """The hits whose products the shop still has, and still as the filters want them."""
+        if filters == NO_FILTERS and not self.is_stale:
+            return list(islice(hits, limit))
         true = (hit for hit in hits if (product := self._shop.product(hit.id)) and fits(product, filters))
         return list(islice(true, limit))
 
@@ -173,39 +175,19 @@ class Catalog:
 
 
 def fits(product: Product, filters: Filters) -> bool:
-    """Whether the product is in the category and one of its variants is all that the filters want."""
-    if filters.category is not None and filters.category.casefold() not in category_names(product):
-        return False
-    return any(_variant_fits(values, filters) for values in variant_values(product))
-
-
-def _variant_fits(values: VariantValues, filters: Filters) -> bool:
-    low, high, price = filters.price_min_cents, filters.price_max_cents, values.price_cents
-    return (
-        (low is None or (price is not None and price >= low))
-        and (high is None or (price is not None and price <= high))
-        and (filters.color is None or values.color == filters.color.casefold())
-        and (filters.size is None or values.size == filters.size.casefold())
-        and (filters.in_stock is None or values.in_stock == filters.in_stock)
+    """Whether one of the product's variants is all that the filters want."""
+    low, high = filters.price_min_cents, filters.price_max_cents
+    return any(
+        (low is None or (each.price_cents is not None and each.price_cents >= low))
+        and (high is None or (each.price_cents is not None and each.price_cents <= high))
+        and (each.in_stock or not filters.in_stock)
+        for each in product.variants
     )
-
-
-def category_names(product: Product) -> tuple[str, ...]:
-    """The product's categories in both languages, lower case."""
-    return tuple(name.casefold() for name in product.category.all())
 
 
 def variant_values(product: Product) -> tuple[VariantValues, ...]:
     """What filters read of the product's variants."""
-    return tuple(
-        VariantValues(
-            price_cents=variant.price_cents,
-            color=variant.options.get("color", "").casefold(),
-            size=variant.options.get("size", "").casefold(),
-            in_stock=variant.in_stock,
-        )
-        for variant in product.variants
-    )
+    return tuple(VariantValues(price_cents=each.price_cents, in_stock=each.in_stock) for each in product.variants)
 
 
 def product_text(product: Product, language: Language, info: ShopInfo) -> str:

@@ -523,6 +523,52 @@ def photos(
     _print_table(["", "top-1", "top-5"], [[what, f"{row['top1']:.1%}", f"{row['top5']:.1%}"] for what, row in rows.items()])
 
 
+@app.command("photo-words")
+def photo_words(
+    grocery: Annotated[
+        Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
+    ],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many questions of each shop, spread over all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search with a photo and words ("like this, but in blue"): choose the photo's weight on one part, and compare on the other."""
+    from agent.resources import DEMO_SOURCE, photo_encoder_of, prepare, text_encoder_of
+    from eval.photo_words import Remembering, best_worth, measure_shop
+    from tools.catalog.ranking import PHOTO_WORTH
+
+    settings = load_settings()
+    prepare(settings, err)
+    texts, pictures = Remembering(text_encoder_of(settings)), Remembering(photo_encoder_of(settings))
+    results = {}
+    with err.status("") as status:
+        for shop, source_format, source in (("demo", "jsonl", DEMO_SOURCE), ("grocery", "grocery-store", grocery)):
+            status.update(f"asking {shop}")
+            with TemporaryDirectory() as apart:
+                results[shop] = measure_shop(source_format, source, Path(apart), texts, pictures, limit)
+    best = best_worth([*results.values()])
+    if as_json:
+        return _print_json({**results, "best_worth": float(best), "worth": PHOTO_WORTH})
+    _print_table(
+        [
+            "shop",
+            "questions",
+            "photo alone",
+            "words alone",
+            *(f"photo × {worth}" for worth in results["demo"]["told_on"]["both"]),
+        ],
+        [
+            [
+                f"{shop}, {part.replace('_', ' ')}",
+                f"{row['questions']}",
+                *(f"{value:.3f}" for value in (row["photo"], row["words"], *row["both"].values())),
+            ]
+            for shop, parts in results.items()
+            for part, row in parts.items()
+        ],
+    )
+    out.print(f"nDCG@10; best where chosen: {best}, in use: {PHOTO_WORTH:g}")
+
+
 @app.command()
 def faq(
     train: Annotated[Path, typer.Option("--train", help="CSV of sentences and labels to learn.", exists=True, dir_okay=False)],

@@ -25,7 +25,7 @@ from tools.catalog.index import (
     Kind,
     VariantValues,
 )
-from tools.catalog.ranking import FEEDBACK, Ranking, fused, reranked, with_feedback
+from tools.catalog.ranking import FEEDBACK, PHOTO_WORTH, Ranking, fused, reranked, with_feedback
 from tools.catalog.vocabulary import Vocabulary, synonyms_in
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
@@ -87,11 +87,13 @@ class Catalog:
         *,
         photo: Image.Image | None = None,
         ranking: Ranking = "reranked",
+        photo_worth: float = PHOTO_WORTH,
     ) -> list[Hit]:
         """Products that fit the words, the filters and, where one is given, the photo, best first.
 
-        Misspelled words are read as the shop's own. `ranking` stops at a part of the way, so that each can be measured; the photo
-        counts in the last one. Raises EncoderMismatch with a photo if the pictures were indexed by another encoder.
+        Misspelled words are read as the shop's own. `ranking` stops at a part of the way, and `photo_worth` weighs the photo, which
+        counts in the last part, so that each can be measured. Raises EncoderMismatch with a photo if the pictures were indexed by
+        another encoder.
         """
         text = self.vocabulary.corrected(text).text
         count = max(CANDIDATES, 2 * limit)
@@ -111,7 +113,7 @@ class Catalog:
         near = self._index.nearest("products", language, moved, count, filters)
         by_photo = self._by_photo(photo, count, filters) if photo is not None else []
         cosines = {hit.id: hit.cosine for hit in both}
-        return self._true_hits(reranked(near, by_words, by_photo, cosines), filters, limit)
+        return self._true_hits(reranked(near, by_words, by_photo, cosines, photo_worth), filters, limit)
 
     def like(self, product_id: str, filters: Filters, limit: int) -> list[Hit]:
         """Products like this one, by text and by picture, best first; without itself. None if it is not in the index."""

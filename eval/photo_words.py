@@ -31,7 +31,7 @@ from tools.shop.shop import Shop
 from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import LANGUAGES, Language, LocalText, Product
 
-WORTHS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0, 4.0)
+WORTHS = (0.0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03, 0.05)
 PER_PHOTO = 3
 """Words asked of one photo at most."""
 ASKED: Mapping[Language, tuple[str, ...]] = {

@@ -57,15 +57,15 @@ def test_the_weight_is_chosen_on_one_half_of_the_categories_and_told_on_the_othe
     )  # fmt: skip
 
     def search(text: str, *_: Any, photo: Any = None, photo_worth: float = 0.0) -> list[Hit]:
-        order = ["hat", "boot"] if photo_worth == 0.2 else ["clog", "cap", "hat", "boot"]
+        order = ["hat", "boot"] if photo_worth == 0.02 else ["clog", "cap", "hat", "boot"]
         return [Hit(each, 1.0) for each in order]
 
     catalog = cast(Any, SimpleNamespace(search=search, identify=lambda photo, limit: [Hit("cap", 1.0)]))
     result = measure_photo_words(catalog, questions_by_attribute(shop, photos))
     assert {part: each["questions"] for part, each in result.items()} == {"chosen_on": 2, "told_on": 2}
-    assert result["chosen_on"]["both"]["0.2"] == 1.0
+    assert result["chosen_on"]["both"]["0.02"] == 1.0
     assert result["told_on"]["photo"] == 0.0
-    assert best_worth([result]) == "0.2"
+    assert best_worth([result]) == "0.02"
 
 
 def test_nothing_is_encoded_twice() -> None:

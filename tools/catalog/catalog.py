@@ -4,7 +4,7 @@ The index finds; the shop tells what is true. Filters are asked of the index and
 whose price or stock changed since the index was made is never shown for what it no longer is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -32,6 +32,9 @@ from tools.shop.shop import Shop
 from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     # Importing them takes seconds; whoever makes an encoder has done so.
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
@@ -45,9 +48,16 @@ class Catalog:
     """Finds products and clauses of one shop. Any thread may call it."""
 
     def __init__(
-        self, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]"
+        self,
+        shop: Shop,
+        index: Index,
+        text_encoder: "TextEncoder",
+        photo_encoder: "Callable[[], PhotoEncoder]",
+        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
     ) -> None:
         """Use an index that is there, made with this text encoder; `photo_encoder` is called when the first photo comes.
+
+        `queries` makes vectors of what is looked for among products in the encoder's place, where the shop has its own.
 
         Raises IndexMissing or EncoderMismatch, which name the command that mends it.
         """
@@ -57,13 +67,21 @@ class Catalog:
                 'the index was made by another version of Storehand; run "storehand index --shop DIR" to make it again.'
             )
         self._check_encoder("text", text_encoder.fingerprint)
+        self._queries = queries or text_encoder.queries
         self._bm25 = Bm25()
         self._vocabulary: tuple[str, Vocabulary] | None = None
 
     @classmethod
-    def open(cls, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]") -> Self:
+    def open(
+        cls,
+        shop: Shop,
+        index: Index,
+        text_encoder: "TextEncoder",
+        photo_encoder: "Callable[[], PhotoEncoder]",
+        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
+    ) -> Self:
         """The catalogue of a shop that was indexed. Raises IndexMissing or EncoderMismatch."""
-        return cls(shop, index, text_encoder, photo_encoder)
+        return cls(shop, index, text_encoder, photo_encoder, queries)
 
     @property
     def is_stale(self) -> bool:
@@ -101,7 +119,7 @@ class Catalog:
         by_words = self._index.nearest("products", WORDS, words, count, filters) if words.indices else []
         if ranking == "bm25":
             return self._true_hits(by_words, filters, limit)
-        query = self._text_encoder.queries([text])[0]
+        query = self._queries([text])[0]
         by_meaning = self._index.nearest("products", language, query, count, filters)
         if ranking == "dense":
             return self._true_hits(by_meaning, filters, limit)

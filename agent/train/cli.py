@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -272,8 +274,8 @@ def words(
     require_extra()
     settings = load_settings()
     from agent.own_queries import OwnQueries
-    from agent.resources import OWN_QUERIES, open_index, prepare, shop_folder, text_encoder_of
-    from agent.train.words import Plan, lessons_of, measure_queries, read_pairs, split_queries, train_words
+    from agent.resources import OWN_QUERIES, open_index, photo_encoder_of, prepare, shop_folder, text_encoder_of
+    from agent.train.words import KEPT_BY, Plan, lessons_of, measure_queries, read_pairs, split_queries, train_words
     from tools.catalog.catalog import Catalog
     from tools.shop.sqlite_shop import SqliteShop
 
@@ -282,26 +284,30 @@ def words(
     folder = shop_folder(settings, shop, err)
     encoder = text_encoder_of(settings)
     target = folder / OWN_QUERIES
+    no_photos = lambda: photo_encoder_of(settings)  # noqa: E731  # asked for where a question has a photo
     with SqliteShop.open(folder) as opened:
         index, catalog = open_index(settings, opened, folder, encoder)
         try:
             lessons = lessons_of(opened, index, read)
             learn, stop_by, told = split_queries(lessons.answers)
             err.print(f"{len(learn):,} queries to learn, {len(stop_by):,} to stop by, {len(told):,} to tell the figures on.")
-            with _shares() as tell:
-                kept = settings.cache_dir / "train"
-                course = train_words(encoder, lessons, learn, stop_by, Plan(epochs=epochs), target, kept, tell)
-            before = measure_queries(catalog, lessons, told)
-            own = OwnQueries(encoder, target) if course.best else encoder.queries
-            after = measure_queries(Catalog.open(opened, index, encoder, lambda: None, own), lessons, told)  # type: ignore[arg-type,return-value]
+            with _shares() as tell, TemporaryDirectory() as apart:
+                file, kept = Path(apart) / OWN_QUERIES, settings.cache_dir / "train"
+                course = train_words(encoder, lessons, learn, stop_by, Plan(epochs=epochs), file, kept, tell)
+                before = measure_queries(catalog, lessons, told)
+                own = OwnQueries(encoder, file) if course.best else encoder.queries
+                after = measure_queries(Catalog.open(opened, index, encoder, no_photos, own), lessons, told)
+                gained = course.best > 0 and after[KEPT_BY] > before[KEPT_BY]
+                if gained:
+                    shutil.copyfile(file, target)
         finally:
             index.close()
     table = Table("", "before", "after", title=f"on {len(told):,} queries that nothing was learnt from")
     for name in before:
         table.add_row(name, f"{before[name]:.3f}", f"{after[name]:.3f}")
     out.print(table)
-    if not course.best:
-        return out.print("No epoch found more than before: nothing was written.")
+    if not gained:
+        return out.print("It finds no more than before: nothing was written. More queries would tell more.")
     out.print(f"Own queries: {escape(str(target))} (epoch {course.best} of {len(course.looks) - 1})", soft_wrap=True)
 
 

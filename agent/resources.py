@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     # These import torch, transformers and their like, which takes seconds: they are loaded while the chat model is.
     from agent.chooser.chooser import Chooser
+    from agent.own_queries import OwnQueries
     from agent.train.photos import Base
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
@@ -51,6 +52,8 @@ CHOOSER = "chooser.safetensors"
 """In the data folder: a chooser of the shop's own."""
 PHOTO_MODEL = "photo_model.safetensors"
 """In a shop's folder: a photo model trained on its own pictures."""
+OWN_QUERIES = "own_queries.safetensors"
+"""In a shop's folder: what its customers mean by their words, learnt from what they looked for and took."""
 EMBEDDED_PHOTO = "efficientnet-lite2"
 SHIPPED_ADAPTERS = Path(__file__).resolve().parent / "adapters"
 DEMO_SOURCE = Path(__file__).resolve().parents[1] / "tools" / "shop" / "demo"
@@ -87,7 +90,8 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         text_encoder = text_encoder_of(settings)
         index = _index_of(settings, folder)
         chooser = chooser_of(settings, text_encoder, console)
-        catalog = Catalog.open(opened, index, text_encoder, lambda: photo_encoder_of(settings, folder / PHOTO_MODEL))
+        photos = lambda: photo_encoder_of(settings, folder / PHOTO_MODEL)  # noqa: E731
+        catalog = Catalog.open(opened, index, text_encoder, photos, own_queries_of(text_encoder, folder))
         if catalog.is_stale:
             console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -244,6 +248,20 @@ def text_encoder_of(settings: Settings) -> "TextEncoder":
     from tools.catalog.text_encoder import TextEncoder
 
     return TextEncoder(_e5_folder(settings) if settings.encoders.text == "e5-small" else Path(settings.encoders.text))
+
+
+def own_queries_of(encoder: "TextEncoder", folder: Path) -> "OwnQueries | None":
+    """How the shop's own customers' queries become vectors, where `storehand train words` learnt it."""
+    from agent.own_queries import OwnQueries
+
+    file = folder / OWN_QUERIES
+    return OwnQueries(encoder, file) if file.exists() else None
+
+
+def open_index(settings: Settings, shop: SqliteShop, folder: Path, encoder: "TextEncoder") -> tuple[Index, Catalog]:
+    """A shop's index and its catalogue without queries of its own; the caller closes the index."""
+    index = _index_of(settings, folder)
+    return index, Catalog.open(shop, index, encoder, lambda: photo_encoder_of(settings, folder / PHOTO_MODEL))
 
 
 def photo_encoder_of(settings: Settings, trained: Path | None = None) -> "PhotoEncoder":

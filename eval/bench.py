@@ -227,6 +227,68 @@ def _search_speed(sizes: list[int], searches: int, qdrant_url: str, *, as_json: 
 
 
 @app.command()
+def catalog(
+    size: Annotated[list[int] | None, typer.Option(min=1, help="Made shop of so many products; give it several times.")] = None,
+    asks: Annotated[int, typer.Option(min=1, help="Questions of each kind; medians are printed.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """How long search and recommendation take in large made shops, from the tool's call to its facts, and how exact the index is."""
+    import yaml
+
+    from agent.resources import DEMO_SOURCE
+    from eval.large_shop import WAYS, measure_large_shop
+    from tools.shop.types import Product, ShopInfo
+
+    lines = (DEMO_SOURCE / "products.jsonl").read_text(encoding="utf-8").splitlines()
+    real = [Product.model_validate_json(line) for line in lines]
+    info = ShopInfo.model_validate(yaml.safe_load((DEMO_SOURCE / "shop.yaml").read_text(encoding="utf-8")))
+    results = []
+    with err.status("") as status:
+        for count in size or [len(real), 20_000, 50_000]:
+            status.update(f"{count:,} products")
+            with TemporaryDirectory() as apart:
+                results.append(measure_large_shop(Path(apart), info, real, count, asks))
+    if as_json:
+        return _print_json({"results": results})
+    _print_table(
+        ["products", *(f"{way.replace('_', ' ')}, ms" for way in WAYS), "first answer, s"],
+        [
+            [
+                f"{row['products']:,}",
+                *(f"{row[f'{way}_ms']:.1f}" for way in WAYS),
+                f"{max(row[f'{way}_first_s'] for way in WAYS):.1f}",
+            ]
+            for row in results
+        ],
+    )
+    _print_table(
+        [
+            "products",
+            "by meaning ÷ reading all",
+            "under a price",
+            "overlap@10",
+            "under a price",
+            "index, MiB",
+            "made in, s",
+            "peak, MiB",
+        ],
+        [
+            [
+                f"{row['products']:,}",
+                f"{row['dense_over_read_all']:.2f}",
+                f"{row['dense_filtered_ms'] / row['read_all_ms']:.2f}",
+                f"{row['overlap_at_10']:.3f}",
+                f"{row['filtered_overlap_at_10']:.3f}",
+                f"{row['index_mib']:.0f}",
+                f"{row['indexed_s']:.0f}",
+                f"{row['peak_memory_mib']:.0f}",
+            ]
+            for row in results
+        ],
+    )
+
+
+@app.command()
 def choose(
     cases: Annotated[
         list[Path] | None, typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)
@@ -459,6 +521,52 @@ def photos(
         if "top1" in str(row) and what not in ("unseen", "clothing")
     }
     _print_table(["", "top-1", "top-5"], [[what, f"{row['top1']:.1%}", f"{row['top5']:.1%}"] for what, row in rows.items()])
+
+
+@app.command("photo-words")
+def photo_words(
+    grocery: Annotated[
+        Path, typer.Option("--grocery", help="Folder of the Grocery Store Dataset.", exists=True, file_okay=False)
+    ],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many questions of each shop, spread over all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search with a photo and words ("like this, but in blue"): choose the photo's weight on one part, and compare on the other."""
+    from agent.resources import DEMO_SOURCE, photo_encoder_of, prepare, text_encoder_of
+    from eval.photo_words import Remembering, best_worth, measure_shop
+    from tools.catalog.ranking import PHOTO_WORTH
+
+    settings = load_settings()
+    prepare(settings, err)
+    texts, pictures = Remembering(text_encoder_of(settings)), Remembering(photo_encoder_of(settings))
+    results = {}
+    with err.status("") as status:
+        for shop, source_format, source in (("demo", "jsonl", DEMO_SOURCE), ("grocery", "grocery-store", grocery)):
+            status.update(f"asking {shop}")
+            with TemporaryDirectory() as apart:
+                results[shop] = measure_shop(source_format, source, Path(apart), texts, pictures, limit)
+    best = best_worth([*results.values()])
+    if as_json:
+        return _print_json({**results, "best_worth": float(best), "worth": PHOTO_WORTH})
+    _print_table(
+        [
+            "shop",
+            "questions",
+            "photo alone",
+            "words alone",
+            *(f"photo × {worth}" for worth in results["demo"]["told_on"]["both"]),
+        ],
+        [
+            [
+                f"{shop}, {part.replace('_', ' ')}",
+                f"{row['questions']}",
+                *(f"{value:.3f}" for value in (row["photo"], row["words"], *row["both"].values())),
+            ]
+            for shop, parts in results.items()
+            for part, row in parts.items()
+        ],
+    )
+    out.print(f"nDCG@10; best where chosen: {best}, in use: {PHOTO_WORTH:g}")
 
 
 @app.command()

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.catalog.bm25 import Bm25
-from tools.catalog.catalog import CANDIDATES, fits
-from tools.catalog.index import LAYOUT, NO_FILTERS, WORDS, Filters, Index, Manifest, Point, VariantValues
+from tools.catalog.catalog import CANDIDATES, fits, variant_values
+from tools.catalog.index import LAYOUT, NO_FILTERS, WORDS, Filters, Index, Manifest, Point
 from tools.shop.types import LANGUAGES, Product
 
 DIMENSIONS = 384
@@ -43,16 +43,7 @@ class MadeCatalogue:
                 owner=f"{place}",
                 vectors=dict.fromkeys(LANGUAGES, vector),
                 words=words[product.id],
-                categories=tuple(name.casefold() for name in product.category.all()),
-                variants=tuple(
-                    VariantValues(
-                        price_cents=variant.price_cents,
-                        color=variant.options.get("color", "").casefold(),
-                        size=variant.options.get("size", "").casefold(),
-                        in_stock=variant.in_stock,
-                    )
-                    for variant in product.variants
-                ),
+                variants=variant_values(product),
             )
             for place, vector in enumerate(self.vectors)
             for product in (self.product(place),)

@@ -1,5 +1,6 @@
 """Recommend products: like one the customer saw, what goes with it, or what this customer may want next; each with its reason."""
 
+from itertools import islice
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -83,19 +84,22 @@ def _for_me(context: ToolContext) -> Facts:
 
 
 def _buyable(context: ToolContext, product_id: str) -> Product | None:
-    """The product, if a variant as the message asks (colour, size, price) can be bought now."""
-    low, high = price_limits(context.said)
+    """The product, if a variant as the message asks can be bought now."""
     product = context.shop.product(product_id)
-    if product is None:
-        return None
+    return product if product and _is_buyable(context, product) else None
+
+
+def _is_buyable(context: ToolContext, product: Product) -> bool:
+    """Whether a variant as the message asks (colour, size, price) can be bought now."""
+    low, high = price_limits(context.said)
     for variant in matching_variants(product, context.said, context.shop):
         price = variant.price_cents
         within = (low is None or (price is not None and price >= low)) and (
             high is None or (price is not None and price <= high)
         )
         if variant.in_stock and within:
-            return product
-    return None
+            return True
+    return False
 
 
 def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | None, tuple[Fact, ...]]:
@@ -124,20 +128,26 @@ def _similar(context: ToolContext, start: Product, *, cheaper: bool) -> list[tup
         high = min(price - 1, high) if high is not None else price - 1
     filters = Filters(price_min_cents=low, price_max_cents=high, in_stock=True)
     gone = sent_back(context)
-    found: list[tuple[Product, str]] = []
-    for hit in context.catalog.like(start.id, filters, CANDIDATES):
-        candidate = context.shop.product(hit.id)
+    near = [
+        candidate
+        for hit in context.catalog.like(start.id, filters, CANDIDATES)
         # The index may be older than the shop: price and stock are asked of the shop again.
-        if candidate is None or candidate.id == start.id or candidate.id in gone or not candidate.in_stock:
-            continue
-        cost = candidate.lowest_price_cents
-        if high is not None and (cost is None or cost > high):
-            continue
-        if not any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop)):
-            continue
-        found.append((candidate, _how_alike(context, start, candidate)))
+        if (candidate := context.shop.product(hit.id)) and candidate.id != start.id and candidate.id not in gone
+        if candidate.in_stock and (high is None or _costs_at_most(candidate, high))
+    ]
     # The same kind of thing first, the nearest of it first: a lantern is near a tent, and no tent.
-    return sorted(found, key=lambda each: each[0].category != start.category)[:SHOWN_AT_ONCE]
+    near.sort(key=lambda candidate: candidate.category != start.category)
+    asked = (
+        candidate
+        for candidate in near
+        if any(variant.in_stock for variant in matching_variants(candidate, context.said, context.shop))
+    )
+    return [(candidate, _how_alike(context, start, candidate)) for candidate in islice(asked, SHOWN_AT_ONCE)]
+
+
+def _costs_at_most(product: Product, high: int) -> bool:
+    cost = product.lowest_price_cents
+    return cost is not None and cost <= high
 
 
 def _how_alike(context: ToolContext, start: Product, candidate: Product) -> str:
@@ -166,9 +176,8 @@ def _bought_together(context: ToolContext, start: Product) -> list[tuple[Product
         # Nobody bought it yet: what goes with those most like it goes with it too, and is told to.
         found = [each for like in alike(context, start.id)[:LIKE_IT] for each in learnt.bought_with(like, CANDIDATES)]
     gone = sent_back(context) | {start.id}
-    products = {
-        each.product_id: (candidate, because_text(context, each))
-        for each in found
-        if each.product_id not in gone and (candidate := _buyable(context, each.product_id))
-    }
-    return varied(sorted(products.values(), key=lambda each: each[0].category == start.category), SHOWN_AT_ONCE)
+    by_product = {each.product_id: each for each in found if each.product_id not in gone}
+    products = [(candidate, each) for each in by_product.values() if (candidate := context.shop.product(each.product_id))]
+    products.sort(key=lambda each: each[0].category == start.category)
+    buyable = ((candidate, because_text(context, each)) for candidate, each in products if _is_buyable(context, candidate))
+    return varied(buyable, SHOWN_AT_ONCE)

@@ -26,13 +26,7 @@ class Tuned:
     def __init__(self, encoder: TextEncoder, tensors: Mapping[str, torch.Tensor], scale: float) -> None:
         """`tensors` holds "head.weight" (labels × dimensions), "head.bias", and "<layer's path>.lora_A" / ".lora_B" pairs."""
         self._encoder = encoder
-        self._model = upper_copy(encoder)
-        modules = dict(self._model.named_modules())
-        for name, down in tensors.items():
-            if name.endswith(".lora_A"):
-                path = name.removesuffix(".lora_A")
-                with torch.no_grad():
-                    modules[path].weight += scale * tensors[f"{path}.lora_B"].float() @ down.float()
+        self._model = merged(encoder, tensors, scale)
         self._head = tensors["head.weight"].float(), tensors["head.bias"].float()
 
     def shares(self, sentences: Sequence[str], situations: Sequence[Situation]) -> NDArray[np.float32]:
@@ -53,6 +47,18 @@ def token_ids(encoder: TextEncoder, sentences: Sequence[str], situations: Sequen
 def normal(pooled: torch.Tensor) -> torch.Tensor:
     """What the head reads: mean 0 and variance 1 over the dimensions of each sentence."""
     return torch.nn.functional.layer_norm(pooled, pooled.shape[-1:])
+
+
+def merged(encoder: TextEncoder, tensors: Mapping[str, torch.Tensor], scale: float) -> torch.nn.Module:
+    """The encoder's model with what was learnt added to its upper layers; `tensors` holds "<layer's path>.lora_A" / ".lora_B" pairs."""
+    model = upper_copy(encoder)
+    modules = dict(model.named_modules())
+    for name, down in tensors.items():
+        if name.endswith(".lora_A"):
+            path = name.removesuffix(".lora_A")
+            with torch.no_grad():
+                modules[path].weight += scale * tensors[f"{path}.lora_B"].float() @ down.float()
+    return model
 
 
 def upper_copy(encoder: TextEncoder) -> torch.nn.Module:

@@ -156,16 +156,7 @@ def _tune(
 ) -> dict[str, torch.Tensor]:
     """The LoRA's and the head's tensors, as `Tuned` reads them."""
     torch.manual_seed(plan.seed)
-    config = LoraConfig(
-        r=RANK,
-        lora_alpha=ALPHA,
-        target_modules=["query", "key", "value", "dense"],
-        layers_to_transform=list(range(FIRST_LAYER, len(encoder.model.encoder.layer))),
-        layers_pattern="layer",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name of yesterday
-        model = get_peft_model(upper_copy(encoder), config)
+    model = with_lora(encoder, RANK, ALPHA)
     head = torch.nn.Linear(encoder.dimensions, right.shape[1])
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -198,7 +189,7 @@ def _tune(
             optimizer.step()
             tell((step + 1) / steps, f"epoch {epoch + 1} of {plan.epochs}, loss {loss.item():.2f}")
         state.save(model, head, optimizer, epoch + 1)
-    return _tensors(model, head)
+    return {f"head.{name}": tensor.detach().clone() for name, tensor in head.named_parameters()} | lora_tensors(model)
 
 
 def _batches(ids: Sequence[Sequence[int]], rng: random.Random) -> list[list[int]]:
@@ -213,12 +204,28 @@ def _batches(ids: Sequence[Sequence[int]], rng: random.Random) -> list[list[int]
     return batches
 
 
-def _tensors(model: torch.nn.Module, head: torch.nn.Linear) -> dict[str, torch.Tensor]:
-    tensors = {f"head.{name}": tensor.detach().clone() for name, tensor in head.named_parameters()}
-    for name, tensor in model.named_parameters():
-        if tensor.requires_grad:
-            tensors[name.removeprefix("base_model.model.").replace(".default.weight", "")] = tensor.detach().clone()
-    return tensors
+def with_lora(encoder: TextEncoder, rank: int, alpha: int) -> torch.nn.Module:
+    """The encoder's model with upper layers of its own, of which only low-rank additions learn."""
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules=["query", "key", "value", "dense"],
+        layers_to_transform=list(range(FIRST_LAYER, len(encoder.model.encoder.layer))),
+        layers_pattern="layer",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name of yesterday
+        model: torch.nn.Module = get_peft_model(upper_copy(encoder), config)
+    return model
+
+
+def lora_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of what learns in a model of `with_lora`, by the names that `merged` reads."""
+    return {
+        name.removeprefix("base_model.model.").replace(".default.weight", ""): tensor.detach().clone()
+        for name, tensor in model.named_parameters()
+        if tensor.requires_grad
+    }
 
 
 class _Checkpoint:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -253,6 +255,60 @@ def photos(
     out.print(f"Photo model: {escape(str(target))} (epoch {course.best} of {len(course.looks) - 1})", soft_wrap=True)
     if shop is not None and file is None:
         reindex(settings, shop, err)
+
+
+@app.command()
+def words(
+    shop: Annotated[str, typer.Option("--shop", help="Folder of an indexed shop, or 'demo'.")],
+    pairs: Annotated[
+        Path,
+        typer.Option("--pairs", help="JSON lines or CSV: query, and product_id that it led to.", exists=True, dir_okay=False),
+    ],
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each pair is seen at most.")] = 20,
+) -> None:
+    """Teach search what a shop's customers mean, from what they looked for and what they then clicked or bought.
+
+    Half of the queries are learnt, a quarter tells when to stop, and the rest how much was gained: nDCG@10 and recall@10 before and
+    after. What finds no more than before is not kept. Interrupted, the same command goes on.
+    """
+    require_extra()
+    settings = load_settings()
+    from agent.own_queries import OwnQueries
+    from agent.resources import OWN_QUERIES, open_index, photo_encoder_of, prepare, shop_folder, text_encoder_of
+    from agent.train.words import KEPT_BY, Plan, lessons_of, measure_queries, read_pairs, split_queries, train_words
+    from tools.catalog.catalog import Catalog
+    from tools.shop.sqlite_shop import SqliteShop
+
+    read = read_pairs(pairs)
+    prepare(settings, err)
+    folder = shop_folder(settings, shop, err)
+    encoder = text_encoder_of(settings)
+    target = folder / OWN_QUERIES
+    no_photos = lambda: photo_encoder_of(settings)  # noqa: E731  # asked for where a question has a photo
+    with SqliteShop.open(folder) as opened:
+        index, catalog = open_index(settings, opened, folder, encoder)
+        try:
+            lessons = lessons_of(opened, index, read)
+            learn, stop_by, told = split_queries(lessons.answers)
+            err.print(f"{len(learn):,} queries to learn, {len(stop_by):,} to stop by, {len(told):,} to tell the figures on.")
+            with _shares() as tell, TemporaryDirectory() as apart:
+                file, kept = Path(apart) / OWN_QUERIES, settings.cache_dir / "train"
+                course = train_words(encoder, lessons, learn, stop_by, Plan(epochs=epochs), file, kept, tell)
+                before = measure_queries(catalog, lessons, told)
+                own = OwnQueries(encoder, file) if course.best else encoder.queries
+                after = measure_queries(Catalog.open(opened, index, encoder, no_photos, own), lessons, told)
+                gained = course.best > 0 and after[KEPT_BY] > before[KEPT_BY]
+                if gained:
+                    shutil.copyfile(file, target)
+        finally:
+            index.close()
+    table = Table("", "before", "after", title=f"on {len(told):,} queries that nothing was learnt from")
+    for name in before:
+        table.add_row(name, f"{before[name]:.3f}", f"{after[name]:.3f}")
+    out.print(table)
+    if not gained:
+        return out.print("It finds no more than before: nothing was written. More queries would tell more.")
+    out.print(f"Own queries: {escape(str(target))} (epoch {course.best} of {len(course.looks) - 1})", soft_wrap=True)
 
 
 def photo_model_without(settings: Settings, grocery: Path, clothing: Path, unseen: Sequence[str]) -> Path:

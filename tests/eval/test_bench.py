@@ -29,6 +29,7 @@ from agent.session import Session
 from agent.settings import TurnSettings
 from agent.turn import Agent, Message
 from eval import bench
+from eval.large_shop import WAYS, measure_large_shop
 from eval.search_speed import DIMENSIONS, made_catalogue, measure_search
 from eval.turn_speed import call_directly, measure_turns, questions_about, take_turn
 from tools.catalog.build import index_shop
@@ -39,7 +40,7 @@ from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError
 from tools.shop.importers import import_shop
 from tools.shop.sqlite_shop import SqliteShop
-from tools.shop.types import LocalText, Product, Variant
+from tools.shop.types import LocalText, Product, ShopInfo, Variant
 from tools.transcribe_speech import Transcript
 
 SEARCH_KEYS = {"search_ms", "filtered_ms", "dense_ms", "read_all_ms", "dense_over_read_all", "overlap_at_10"}
@@ -325,6 +326,13 @@ def test_an_index_that_finds_other_products_has_no_overlap(tmp_path: Path) -> No
         assert measure_search(index, made_catalogue(TENTS, 40), 2)["overlap_at_10"] == 0
     finally:
         index.close()
+
+
+def test_a_made_shop_is_asked_in_every_way(tmp_path: Path) -> None:
+    result = measure_large_shop(tmp_path, ShopInfo(name=LocalText(en="Made"), currency="USD"), TENTS, 40, asks=2)
+    assert result["products"] == 40
+    assert result["overlap_at_10"] == result["filtered_overlap_at_10"] == 1
+    assert all(result[f"{way}_ms"] > 0 for way in WAYS)
 
 
 @pytest.mark.real

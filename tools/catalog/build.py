@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tools.catalog.bm25 import Bm25
-from tools.catalog.catalog import category_names, product_text, variant_values
+from tools.catalog.catalog import product_text, variant_values
 from tools.catalog.index import KINDS, LAYOUT, Changes, Index, Kind, Manifest, Point, VariantValues, point_uuid
 from tools.catalog.passages import passages
 from tools.catalog.vector_cache import VectorCache
@@ -87,13 +87,12 @@ class _Draft:
     picture: str = ""
     """The picture's name."""
     words: str = ""
-    categories: tuple[str, ...] = ()
     variants: tuple[VariantValues, ...] = ()
 
     def digest(self, content_digests: Iterable[bytes]) -> str:
         """Of all that the point is made from."""
         variants = [asdict(variant) for variant in self.variants]
-        rest = json.dumps([self.owner, self.words, self.categories, variants], ensure_ascii=False)
+        rest = json.dumps([self.owner, self.words, variants], ensure_ascii=False)
         return hashlib.sha256(b"".join(content_digests) + rest.encode()).hexdigest()
 
 
@@ -194,7 +193,6 @@ class _Build:
             owner=product.id,
             contents=[text.encode() for text in texts],
             words=" ".join(dict.fromkeys(texts)),
-            categories=category_names(product),
             variants=variant_values(product),
         )
 
@@ -210,7 +208,6 @@ class _Build:
                 owner=product.id,
                 contents=[content],
                 picture=name,
-                categories=category_names(product),
                 variants=variant_values(product),
             )
 
@@ -234,7 +231,6 @@ class _Build:
                     owner=draft.owner,
                     vectors={"photo": vectors[0]} if kind == "pictures" else _by_language(vectors),
                     words=self.bm25.document(draft.words) if draft.words else None,
-                    categories=draft.categories,
                     variants=draft.variants,
                     digest=self._digest(kind, draft),
                 )

@@ -4,7 +4,7 @@ The index finds; the shop tells what is true. Filters are asked of the index and
 whose price or stock changed since the index was made is never shown for what it no longer is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -25,13 +25,16 @@ from tools.catalog.index import (
     Kind,
     VariantValues,
 )
-from tools.catalog.ranking import FEEDBACK, Ranking, fused, reranked, with_feedback
+from tools.catalog.ranking import FEEDBACK, PHOTO_WORTH, Ranking, fused, reranked, with_feedback
 from tools.catalog.vocabulary import Vocabulary, synonyms_in
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
 from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     # Importing them takes seconds; whoever makes an encoder has done so.
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
@@ -45,9 +48,16 @@ class Catalog:
     """Finds products and clauses of one shop. Any thread may call it."""
 
     def __init__(
-        self, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]"
+        self,
+        shop: Shop,
+        index: Index,
+        text_encoder: "TextEncoder",
+        photo_encoder: "Callable[[], PhotoEncoder]",
+        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
     ) -> None:
         """Use an index that is there, made with this text encoder; `photo_encoder` is called when the first photo comes.
+
+        `queries` makes vectors of what is looked for among products in the encoder's place, where the shop has its own.
 
         Raises IndexMissing or EncoderMismatch, which name the command that mends it.
         """
@@ -57,13 +67,21 @@ class Catalog:
                 'the index was made by another version of Storehand; run "storehand index --shop DIR" to make it again.'
             )
         self._check_encoder("text", text_encoder.fingerprint)
+        self._queries = queries or text_encoder.queries
         self._bm25 = Bm25()
         self._vocabulary: tuple[str, Vocabulary] | None = None
 
     @classmethod
-    def open(cls, shop: Shop, index: Index, text_encoder: "TextEncoder", photo_encoder: "Callable[[], PhotoEncoder]") -> Self:
+    def open(
+        cls,
+        shop: Shop,
+        index: Index,
+        text_encoder: "TextEncoder",
+        photo_encoder: "Callable[[], PhotoEncoder]",
+        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
+    ) -> Self:
         """The catalogue of a shop that was indexed. Raises IndexMissing or EncoderMismatch."""
-        return cls(shop, index, text_encoder, photo_encoder)
+        return cls(shop, index, text_encoder, photo_encoder, queries)
 
     @property
     def is_stale(self) -> bool:
@@ -87,11 +105,13 @@ class Catalog:
         *,
         photo: Image.Image | None = None,
         ranking: Ranking = "reranked",
+        photo_worth: float = PHOTO_WORTH,
     ) -> list[Hit]:
         """Products that fit the words, the filters and, where one is given, the photo, best first.
 
-        Misspelled words are read as the shop's own. `ranking` stops at a part of the way, so that each can be measured; the photo
-        counts in the last one. Raises EncoderMismatch with a photo if the pictures were indexed by another encoder.
+        Misspelled words are read as the shop's own. `ranking` stops at a part of the way, and `photo_worth` weighs the photo, which
+        counts in the last part, so that each can be measured. Raises EncoderMismatch with a photo if the pictures were indexed by
+        another encoder.
         """
         text = self.vocabulary.corrected(text).text
         count = max(CANDIDATES, 2 * limit)
@@ -99,7 +119,7 @@ class Catalog:
         by_words = self._index.nearest("products", WORDS, words, count, filters) if words.indices else []
         if ranking == "bm25":
             return self._true_hits(by_words, filters, limit)
-        query = self._text_encoder.queries([text])[0]
+        query = self._queries([text])[0]
         by_meaning = self._index.nearest("products", language, query, count, filters)
         if ranking == "dense":
             return self._true_hits(by_meaning, filters, limit)
@@ -111,7 +131,7 @@ class Catalog:
         near = self._index.nearest("products", language, moved, count, filters)
         by_photo = self._by_photo(photo, count, filters) if photo is not None else []
         cosines = {hit.id: hit.cosine for hit in both}
-        return self._true_hits(reranked(near, by_words, by_photo, cosines), filters, limit)
+        return self._true_hits(reranked(near, by_words, by_photo, cosines, photo_worth), filters, limit)
 
     def like(self, product_id: str, filters: Filters, limit: int) -> list[Hit]:
         """Products like this one, by text and by picture, best first; without itself. None if it is not in the index."""
@@ -154,6 +174,8 @@ class Catalog:
 
     def _true_hits(self, hits: Iterable[Hit], filters: Filters, limit: int) -> list[Hit]:
         """The hits whose products the shop still has, and still as the filters want them."""
+        if filters == NO_FILTERS and not self.is_stale:
+            return list(islice(hits, limit))
         true = (hit for hit in hits if (product := self._shop.product(hit.id)) and fits(product, filters))
         return list(islice(true, limit))
 
@@ -173,39 +195,19 @@ class Catalog:
 
 
 def fits(product: Product, filters: Filters) -> bool:
-    """Whether the product is in the category and one of its variants is all that the filters want."""
-    if filters.category is not None and filters.category.casefold() not in category_names(product):
-        return False
-    return any(_variant_fits(values, filters) for values in variant_values(product))
-
-
-def _variant_fits(values: VariantValues, filters: Filters) -> bool:
-    low, high, price = filters.price_min_cents, filters.price_max_cents, values.price_cents
-    return (
-        (low is None or (price is not None and price >= low))
-        and (high is None or (price is not None and price <= high))
-        and (filters.color is None or values.color == filters.color.casefold())
-        and (filters.size is None or values.size == filters.size.casefold())
-        and (filters.in_stock is None or values.in_stock == filters.in_stock)
+    """Whether one of the product's variants is all that the filters want."""
+    low, high = filters.price_min_cents, filters.price_max_cents
+    return any(
+        (low is None or (each.price_cents is not None and each.price_cents >= low))
+        and (high is None or (each.price_cents is not None and each.price_cents <= high))
+        and (each.in_stock or not filters.in_stock)
+        for each in product.variants
     )
-
-
-def category_names(product: Product) -> tuple[str, ...]:
-    """The product's categories in both languages, lower case."""
-    return tuple(name.casefold() for name in product.category.all())
 
 
 def variant_values(product: Product) -> tuple[VariantValues, ...]:
     """What filters read of the product's variants."""
-    return tuple(
-        VariantValues(
-            price_cents=variant.price_cents,
-            color=variant.options.get("color", "").casefold(),
-            size=variant.options.get("size", "").casefold(),
-            in_stock=variant.in_stock,
-        )
-        for variant in product.variants
-    )
+    return tuple(VariantValues(price_cents=each.price_cents, in_stock=each.in_stock) for each in product.variants)
 
 
 def product_text(product: Product, language: Language, info: ShopInfo) -> str:

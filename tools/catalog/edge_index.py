@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tools.catalog.index import (
+    FILTERED,
+    IN_STOCK,
     KINDS,
     NO_FILTERS,
-    PAYLOAD_INDEXES,
+    PRICES,
+    PRICES_IN_STOCK,
     WORDS,
     Changes,
     Filters,
@@ -40,9 +43,13 @@ from tools.catalog.index import (
 )
 from tools.kit.errors import IndexMissing, OperatorError
 
-_SCHEMAS = {"keyword": edge.PayloadSchemaType.Keyword, "integer": edge.PayloadSchemaType.Integer}
 _SCROLLED = 10_000
 """Points read at once."""
+
+
+EXACT = edge.HnswIndexConfig(m=0, ef_construct=0, full_scan_threshold=0)
+"""No graph: every vector is compared. Among 50,000 products that takes about as long as reading them from memory once, misses nothing
+whatever the filter, and the index is written fifteen times faster; for millions there is the Qdrant server."""
 
 
 class EdgeIndex:
@@ -218,14 +225,19 @@ class _Opened:
 def _new_shard(folder: Path, dimensions: Mapping[str, int]) -> edge.EdgeShard:
     folder.mkdir(parents=True)
     config = edge.EdgeConfig(
-        vectors={name: edge.EdgeVectorParams(size, edge.Distance.Cosine) for name, size in dimensions.items()},
+        # Half the memory of float32, at the same speed and with the same ten found first (50,000 products).
+        vectors={
+            name: edge.EdgeVectorParams(size, edge.Distance.Cosine, datatype=edge.VectorStorageDatatype.Float16)
+            for name, size in dimensions.items()
+        },
         sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        hnsw_config=EXACT,
         # A generation that is not finished is thrown away, so a log to recover it from would only take room.
         wal_enabled=False,
     )
     shard = edge.EdgeShard.create(str(folder), config)
-    for name, schema in PAYLOAD_INDEXES.items():
-        shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMAS[schema]))
+    for name in FILTERED:
+        shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Integer))
     return shard
 
 
@@ -264,21 +276,9 @@ def _edge_point(point: Point) -> edge.Point:
 
 
 def _edge_filter(filters: Filters) -> edge.Filter | None:
-    """The filter in Qdrant Edge's words: the category, and what one variant must be."""
-    variant: list[Any] = []
-    if filters.price_min_cents is not None or filters.price_max_cents is not None:
-        variant.append(
-            edge.FieldCondition("price_cents", range=edge.RangeFloat(gte=filters.price_min_cents, lte=filters.price_max_cents))
-        )
-    if filters.color is not None:
-        variant.append(edge.FieldCondition("color", match=edge.MatchValue(filters.color.casefold())))
-    if filters.size is not None:
-        variant.append(edge.FieldCondition("size", match=edge.MatchValue(filters.size.casefold())))
-    if filters.in_stock is not None:
-        variant.append(edge.FieldCondition("in_stock", match=edge.MatchValue(int(filters.in_stock))))
-    must: list[Any] = []
-    if filters.category is not None:
-        must.append(edge.FieldCondition("category", match=edge.MatchValue(filters.category.casefold())))
-    if variant:
-        must.append(edge.NestedCondition("variants", edge.Filter(must=variant)))
-    return edge.Filter(must=must) if must else None
+    """The filter in Qdrant Edge's words."""
+    low, high = filters.price_min_cents, filters.price_max_cents
+    if low is not None or high is not None:
+        prices = PRICES_IN_STOCK if filters.in_stock else PRICES
+        return edge.Filter(must=[edge.FieldCondition(prices, range=edge.RangeFloat(gte=low, lte=high))])
+    return edge.Filter(must=[edge.FieldCondition(IN_STOCK, match=edge.MatchValue(1))]) if filters.in_stock else None

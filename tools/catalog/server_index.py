@@ -18,9 +18,12 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 
 from tools.catalog.index import (
+    FILTERED,
+    IN_STOCK,
     KINDS,
     NO_FILTERS,
-    PAYLOAD_INDEXES,
+    PRICES,
+    PRICES_IN_STOCK,
     WORDS,
     Changes,
     Filters,
@@ -34,7 +37,6 @@ from tools.catalog.index import (
 )
 from tools.kit.errors import IndexMissing, OperatorError
 
-_SCHEMAS = {"keyword": models.PayloadSchemaType.KEYWORD, "integer": models.PayloadSchemaType.INTEGER}
 _SCROLLED = 10_000
 """Points read at once."""
 
@@ -165,8 +167,8 @@ class ServerIndex:
             },
             sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         )
-        for name, schema in PAYLOAD_INDEXES.items():
-            self._client.create_payload_index(collection, name, _SCHEMAS[schema])
+        for name in FILTERED:
+            self._client.create_payload_index(collection, name, models.PayloadSchemaType.INTEGER)
         return self._upsert(collection, points)
 
     def _upsert(self, collection: str, points: Iterable[Point]) -> int:
@@ -214,24 +216,10 @@ def _server_point(point: Point) -> models.PointStruct:
 
 
 def _server_filter(filters: Filters) -> models.Filter | None:
-    """The filter in Qdrant's words: the category, and what one variant must be."""
-    variant: list[models.Condition] = []
-    if filters.price_min_cents is not None or filters.price_max_cents is not None:
-        price = models.Range(gte=filters.price_min_cents, lte=filters.price_max_cents)
-        variant.append(models.FieldCondition(key="price_cents", range=price))
-    if filters.color is not None:
-        variant.append(_equals("color", filters.color.casefold()))
-    if filters.size is not None:
-        variant.append(_equals("size", filters.size.casefold()))
-    if filters.in_stock is not None:
-        variant.append(_equals("in_stock", int(filters.in_stock)))
-    must: list[models.Condition] = []
-    if filters.category is not None:
-        must.append(_equals("category", filters.category.casefold()))
-    if variant:
-        must.append(models.NestedCondition(nested=models.Nested(key="variants", filter=models.Filter(must=variant))))
-    return models.Filter(must=must) if must else None
-
-
-def _equals(key: str, value: str | int) -> models.FieldCondition:
-    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+    """The filter in Qdrant's words."""
+    low, high = filters.price_min_cents, filters.price_max_cents
+    if low is not None or high is not None:
+        prices = PRICES_IN_STOCK if filters.in_stock else PRICES
+        return models.Filter(must=[models.FieldCondition(key=prices, range=models.Range(gte=low, lte=high))])
+    stocked = models.FieldCondition(key=IN_STOCK, match=models.MatchValue(value=1))
+    return models.Filter(must=[stocked]) if filters.in_stock else None

@@ -164,6 +164,9 @@ def mentions(text: str, word: str) -> bool:
     lowered = word.lower()
     if not lowered.isascii():
         return lowered in text.lower() or (len(lowered) == 2 and lowered.endswith("色") and f"{lowered[0]}的" in text)
+    if lowered not in text.lower():
+        # Most words asked for are not there, and a pattern for each of them takes a hundred times as long to tell.
+        return False
     if lowered in _LETTER_SIZE and len(lowered) <= 2:
         # "i'm" and "it's" are full of m and s: a letter is a size in capitals, or beside the word that says so.
         letter = re.escape(lowered)

@@ -82,10 +82,6 @@ class Shop(Protocol):
         """What buyers wrote of the product, by id."""
         ...
 
-    def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
-        """Products found in the same past baskets: (product id, in how many baskets together), most often first."""
-        ...
-
     @property
     def import_id(self) -> str:
         """Changes whenever the shop's baskets may have changed: what was learnt from those before is stale."""

@@ -114,6 +114,7 @@ MIGRATIONS: tuple[str, ...] = (
     WHEN EXISTS (SELECT 1 FROM ledger WHERE entry = NEW.entry)
     BEGIN SELECT RAISE (ABORT, 'the ledger is append-only'); END;
     """,
+    "DROP INDEX baskets_of_product; CREATE INDEX baskets_of_customer ON baskets (customer_id);",
 )
 """Step n takes a database from user_version n to n + 1. Steps are only ever appended."""
 
@@ -151,6 +152,7 @@ class SqliteShop:
         self._folder = folder
         self._connection = connection
         self._lock = threading.RLock()
+        self._options: tuple[str, Mapping[str, frozenset[str]]] = "", {}
         ids = [row["id"] for row in connection.execute("SELECT id FROM clauses")]
         self._policy = load_policy(folder / "policy.yaml", ids)
         truth = Truth(info=read_info, customer=read_customer, orders=read_orders, product=read_product)
@@ -244,11 +246,15 @@ class SqliteShop:
     def option_values(self, name: str) -> frozenset[str]:
         """Every value that some variant has for the option `name`, like all colours."""
         with self._snapshot() as connection:
-            rows = connection.execute(
-                "SELECT DISTINCT option.value FROM variants, json_each(variants.options) AS option WHERE option.key = ?",
-                (name,),
-            ).fetchall()
-        return frozenset(value for (value,) in rows)
+            (version,) = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+            if self._options[0] != version:
+                # Half a second for 20,000 products, and a search asks a hundred times.
+                rows = connection.execute("SELECT DISTINCT key, value FROM variants, json_each(variants.options)").fetchall()
+                values: defaultdict[str, set[str]] = defaultdict(set)
+                for option, value in rows:
+                    values[option].add(value)
+                self._options = version, {option: frozenset(its) for option, its in values.items()}
+            return self._options[1].get(name, frozenset())
 
     def clauses(self, on: date) -> list[Clause]:
         """The clauses in force on that day, by id."""
@@ -317,17 +323,6 @@ class SqliteShop:
             rows = connection.execute("SELECT * FROM reviews WHERE product_id = ? ORDER BY id", (product_id,)).fetchall()
         return [Review.model_validate(_values(row)) for row in rows]
 
-    def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
-        """Products found in the same past baskets: (product id, in how many baskets together), most often first."""
-        with self._snapshot() as connection:
-            rows = connection.execute(
-                "SELECT other.product_id, COUNT(*) AS together FROM basket_items AS mine"
-                " JOIN basket_items AS other ON other.basket = mine.basket AND other.product_id <> mine.product_id"
-                " WHERE mine.product_id = ? GROUP BY other.product_id ORDER BY together DESC, other.product_id LIMIT ?",
-                (product_id, limit),
-            ).fetchall()
-        return [(other_id, together) for other_id, together in rows]
-
     @property
     def import_id(self) -> str:
         """Names the import that the records are of: what was learnt from the baskets of another one is stale."""
@@ -335,15 +330,16 @@ class SqliteShop:
 
     def baskets(self, customer_id: str | None = None) -> list[Basket]:
         """Past baskets, by id, all or one customer's; where the shop was given none, what was ordered and not cancelled."""
+        whose = "TRUE" if customer_id is None else "customer_id = ?"
         with self._snapshot() as connection:
             given = connection.execute("SELECT 1 FROM baskets").fetchone()
             rows = connection.execute(
                 "SELECT id, customer_id, placed_at, product_id FROM baskets JOIN basket_items ON basket = number"
-                " WHERE ?1 IS NULL OR customer_id = ?1 ORDER BY id, product_id"
+                f" WHERE {whose} ORDER BY id, product_id"
                 if given
                 else "SELECT DISTINCT id, customer_id, placed_at, product_id FROM orders JOIN order_items ON order_id = id"
-                " WHERE status <> 'cancelled' AND (?1 IS NULL OR customer_id = ?1) ORDER BY id, product_id",
-                (customer_id,),
+                f" WHERE status <> 'cancelled' AND {whose} ORDER BY id, product_id",
+                () if customer_id is None else (customer_id,),
             ).fetchall()
         return [
             Basket(
@@ -631,15 +627,29 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _product(row: sqlite3.Row, variants: Sequence[sqlite3.Row]) -> Product:
-    return Product.model_validate({**_values(row), "variants": [_values(one, leave_out=("product_id",)) for one in variants]})
+    return _parsed_product(_items(row), tuple(_items(one) for one in variants))
+
+
+_Items = tuple[tuple[str, str | int | None], ...]
+
+
+@lru_cache(maxsize=5000)
+def _parsed_product(row: _Items, variants: tuple[_Items, ...]) -> Product:
+    """The product of these very values: one turn asks for the same dozens of products several times over."""
+    parsed = [{name: value for name, value in _parsed(one).items() if name != "product_id"} for one in variants]
+    return Product.model_validate({**_parsed(row), "variants": parsed})
+
+
+def _items(row: sqlite3.Row) -> _Items:
+    return tuple(zip(row.keys(), row, strict=True))
+
+
+def _parsed(items: _Items) -> dict[str, Any]:
+    return {name: json.loads(str(value)) if name in _JSON_COLUMNS and value is not None else value for name, value in items}
 
 
 def _values(row: sqlite3.Row, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    return {
-        name: json.loads(row[name]) if name in _JSON_COLUMNS and row[name] is not None else row[name]
-        for name in row.keys()  # noqa: SIM118 - iterating over a Row gives its values
-        if name not in leave_out
-    }
+    return {name: value for name, value in _parsed(_items(row)).items() if name not in leave_out}
 
 
 def _digest(*parts: str) -> str:

@@ -108,9 +108,6 @@ class SmallShop:
     def orders_of(self, customer_id: str) -> list[Order]:
         return []
 
-    def bought_with(self, product_id: str, limit: int) -> list[tuple[str, int]]:
-        return []
-
     def picture(self, name: str) -> Path:
         return self.pictures / name
 

@@ -83,7 +83,7 @@ def test_a_whole_shop_is_imported(tmp_path: Path) -> None:
     with SqliteShop.open(tmp_path / "shop") as shop:
         assert shop.info.currency == "USD"
         assert shop.orders_of("c1")[0].total_cents == 4990
-        assert shop.bought_with("p1", 5) == [("p2", 1)]
+        assert [basket.product_ids for basket in shop.baskets()] == [("p1", "p2")]
         assert shop.picture("p2.png").read_bytes() == b"pixels"
     assert (tmp_path / "shop" / "rejected.jsonl").read_bytes() == b""
 

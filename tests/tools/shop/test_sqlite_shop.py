@@ -109,6 +109,9 @@ def test_option_values_are_those_that_some_variant_has(tmp_path: Path) -> None:
     with SqliteShop.open(tmp_path) as shop:
         assert shop.option_values("color") == {"blue", "red"}
         assert shop.option_values("ram") == frozenset()
+        write(tmp_path, HAT.model_copy(update={"variants": (Variant(id="h", options={"ram": "8"}, price_cents=1),)}))
+        assert shop.option_values("color") == frozenset()
+        assert shop.option_values("ram") == {"8"}
 
 
 def test_orders_come_newest_first_and_undated_ones_last(tmp_path: Path) -> None:
@@ -139,21 +142,11 @@ def test_clauses_hold_from_their_first_to_their_last_day(tmp_path: Path) -> None
         assert [clause.id for clause in shop.clauses(date(2026, 6, 1))] == ["a"]
 
 
-def test_bought_with_counts_baskets_not_pieces(tmp_path: Path) -> None:
-    third = HAT.model_copy(update={"id": "p3", "variants": (Variant(id="x", price_cents=1),)})
-    baskets = [("p1", "p2"), ("p1", "p2", "p2", "p2"), ("p1", "p3"), ("p2", "p3")]
-    write(tmp_path, DRESS, HAT, third, *(Basket(id=f"b{n}", product_ids=ids) for n, ids in enumerate(baskets)))
-    with SqliteShop.open(tmp_path) as shop:
-        assert shop.bought_with("p1", 10) == [("p2", 2), ("p3", 1)]
-        assert shop.bought_with("p1", 1) == [("p2", 2)]
-        assert shop.bought_with("nothing", 10) == []
-
-
-def test_bought_with_reads_baskets_through_an_index(tmp_path: Path) -> None:
+def test_one_customers_baskets_are_read_through_an_index(tmp_path: Path) -> None:
     write(tmp_path, DRESS)
     with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as connection:
-        plan = connection.execute("EXPLAIN QUERY PLAN SELECT basket FROM basket_items WHERE product_id = 'p1'").fetchall()
-    assert "USING COVERING INDEX baskets_of_product" in plan[0][3]
+        plan = connection.execute("EXPLAIN QUERY PLAN SELECT id FROM baskets WHERE customer_id = 'c1'").fetchall()
+    assert "USING INDEX baskets_of_customer" in plan[0][3]
 
 
 def test_version_changes_with_products_pictures_and_clauses_only(tmp_path: Path) -> None:
@@ -258,7 +251,7 @@ def test_a_record_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path
     with SqliteShop.open(tmp_path) as shop:
         assert list(shop.products()) == [DRESS]
         assert shop.orders_of("c1") == []
-        assert shop.bought_with("p1", 1) == []
+        assert shop.baskets() == []
 
 
 def test_an_id_may_come_again_after_its_bad_record(tmp_path: Path) -> None:

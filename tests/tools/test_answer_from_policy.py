@@ -89,7 +89,7 @@ def test_a_clause_in_the_other_language_alone_is_quoted_as_it_is() -> None:
 
 def test_a_clause_with_known_questions_has_to_be_nearer() -> None:
     assert answered("sundays?", "en", (KNOWN, COVERED["en"])).outcome == "nothing_found"
-    assert answered("sundays?", "en", (KNOWN, COVERED["en"] + ASKED_LIKE_THIS)).outcome == "found"
+    assert answered("sundays?", "en", (KNOWN, COVERED["en"] + ASKED_LIKE_THIS["en"])).outcome == "found"
 
 
 @pytest.mark.real

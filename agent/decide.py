@@ -1,6 +1,5 @@
 """The next step of a turn: by code where code knows it, else by the chooser; where it is unsure, the customer or the model is asked."""
 
-import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from agent.settings import TurnSettings
 from agent.turn_context import TurnContext
 from tools.advise_size import advise_size
 from tools.answer_from_policy import answer_from_policy
+from tools.catalog.passages import sentences
 from tools.commit_quote import commit_quote
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
@@ -108,15 +108,13 @@ class Decider:
 
         What comes before the main wish is its story; what comes after it is a wish of its own only if it is put as one.
         """
-        sentences = [
-            part.strip() for part in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n", turn.said) if len(part.strip()) > 3
-        ]
-        if turn.continued or not 1 < len(sentences) <= 2 * self._settings.max_steps or turn.photo is not None:
+        said = [sentence for sentence in sentences(turn.said) if len(sentence) > 3]
+        if turn.continued or not 1 < len(said) <= 2 * self._settings.max_steps or turn.photo is not None:
             return [turn.said]
         main = next(iter(self._look_up(turn, turn.said).shares))
         clear = [
             (tool, sentence)
-            for sentence in sentences
+            for sentence in said
             for tool, share in [next(iter(self._look_up(turn, sentence).shares.items()))]
             if share >= CERTAIN_WISH and tool not in (REPLY, hand_to_human.name)
         ]

@@ -27,7 +27,9 @@ from agent.settings import IndexSettings, Settings, load_settings
 if TYPE_CHECKING:
     from agent.resources import Opened
     from agent.turn import Message
+    from tools.catalog.catalog import Catalog
     from tools.catalog.index import Index
+    from tools.shop.shop import Shop
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality on this machine.")
 out = Console(highlight=False)
@@ -578,13 +580,11 @@ def faq(
     as_json: JsonOption = False,
 ) -> None:
     """Learn a shop's FAQ from sentences, and sort others: how many get the right answer, or rightly none (form of HINT3)."""
-    from agent.resources import prepare, text_encoder_of
-    from eval.faq import measure_faq, read_labelled
+    from eval.faq import faq_entries, measure_faq, read_labelled
 
-    settings = load_settings()
-    prepare(settings, err)
-    with err.status("learning and sorting"):
-        result = measure_faq(text_encoder_of(settings), read_labelled(train), read_labelled(test))
+    asked = read_labelled(test)
+    with _clauses_apart(faq_entries(read_labelled(train))) as (catalog, shop), err.status("asking"):
+        result = measure_faq(catalog, shop, asked)
     if as_json:
         return _print_json(result)
     _print_table(
@@ -599,40 +599,85 @@ def faq(
 
 @app.command()
 def policy(
-    documents: Annotated[Path, typer.Option("--documents", help="JSON lines of documents.", exists=True, dir_okay=False)],
-    questions: Annotated[Path, typer.Option("--questions", help="JSON lines of what is asked.", exists=True, dir_okay=False)],
+    documents: Annotated[
+        Path | None, typer.Option("--documents", help="JSON lines of documents.", exists=True, dir_okay=False)
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option("--questions", help="JSON lines of what is asked of them.", exists=True, dir_okay=False)
+    ] = None,
     language: Annotated[str, typer.Option("--language", help="Of the documents: en or zh.")] = "en",
+    cases: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--cases", help="Questions to the demo shop, as in eval/cases/policy_*.jsonl.", exists=True, dir_okay=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Index documents as a shop's rules and find those that each question needs: their share among the first five."""
-    from agent.resources import import_and_index, photo_encoder_of, text_encoder_of
-    from eval.policy_recall import measure_recall, read_questions, write_shop
-    from tools.catalog.catalog import Catalog
-    from tools.catalog.edge_index import EdgeIndex
-    from tools.shop.sqlite_shop import SqliteShop
+    """Find the documents that questions need, indexed as a shop's rules; or ask the demo shop's rules, in both languages and in one."""
+    from eval.policy_recall import measure_recall, read_clauses, read_questions
 
     if language not in ("en", "zh"):
         raise typer.BadParameter("give --language en or zh")
+    if (documents is None) != (questions is None) or (documents is None) == (not cases):
+        raise typer.BadParameter("give --documents with --questions, or --cases")
+    if cases:
+        return _policy_answers(cases, as_json)
+    assert documents is not None
+    assert questions is not None
     asked = read_questions(questions)
-    # In the process: a temporary shop has no place on a server.
-    settings = load_settings().model_copy(update={"index": IndexSettings()})
-    with TemporaryDirectory() as apart:
-        folder = Path(apart) / "shop"
-        write_shop(documents, Path(apart) / "source", "zh" if language == "zh" else "en")
-        import_and_index(settings, "jsonl", Path(apart) / "source", folder, err)
-        index = EdgeIndex(folder / "index")
-        with SqliteShop.open(folder) as opened:
-            try:
-                catalog = Catalog.open(opened, index, text_encoder_of(settings), lambda: photo_encoder_of(settings))
-                result = measure_recall(catalog, asked, "zh" if language == "zh" else "en")
-            finally:
-                index.close()
+    with _clauses_apart(read_clauses(documents, "zh" if language == "zh" else "en")) as (catalog, _):
+        result = measure_recall(catalog, asked, "zh" if language == "zh" else "en")
     if as_json:
         return _print_json(result)
     _print_table(
         ["questions", "found in the first five", "most possible"],
         [[f"{result['questions']}", _share(result["recall5"]), _share(result["most_possible"])]],
     )
+
+
+def _policy_answers(cases: list[Path], as_json: bool) -> None:
+    from agent.resources import DEMO_SOURCE
+    from eval.policy_answers import FORMS, clauses_in_form, measure_answers, read_cases
+
+    asked = read_cases(cases)
+    result = {}
+    for form in FORMS:
+        with _clauses_apart(clauses_in_form(DEMO_SOURCE / "clauses.jsonl", form)) as (catalog, shop):
+            result[form] = measure_answers(catalog, shop, asked)
+    if as_json:
+        return _print_json(result)
+    _print_table(
+        ["clauses in", "questions in", "right clause first", "covered, but none", "“not covered”: recall", "precision"],
+        [
+            [form, spoken, *(_share(row[key]) for key in ("right", "silent", "not_covered_recall", "not_covered_precision"))]
+            for form, by_language in result.items()
+            for spoken, row in by_language.items()
+        ],
+    )
+
+
+@contextmanager
+def _clauses_apart(clauses: "Iterable[dict[str, Any]]") -> "Iterator[tuple[Catalog, Shop]]":
+    """A shop with these clauses and its catalogue, thrown away afterwards."""
+    from agent.resources import import_and_index, photo_encoder_of, text_encoder_of
+    from eval.policy_recall import write_clauses
+    from tools.catalog.catalog import Catalog
+    from tools.catalog.edge_index import EdgeIndex
+    from tools.shop.sqlite_shop import SqliteShop
+
+    # In the process: a temporary shop has no place on a server.
+    settings = load_settings().model_copy(update={"index": IndexSettings()})
+    with TemporaryDirectory() as apart:
+        folder = Path(apart) / "shop"
+        write_clauses(clauses, Path(apart) / "source")
+        import_and_index(settings, "jsonl", Path(apart) / "source", folder, err)
+        index = EdgeIndex(folder / "index")
+        with SqliteShop.open(folder) as shop:
+            try:
+                yield Catalog.open(shop, index, text_encoder_of(settings), lambda: photo_encoder_of(settings)), shop
+            finally:
+                index.close()
 
 
 def _share(share: float | None) -> str:

@@ -5,7 +5,7 @@ or "law", "article" and "text"; the questions with "id", "scenario" and "require
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -50,15 +50,19 @@ def read_questions(file: Path) -> list[Question]:
     return [question for question in read if question.documents]
 
 
-def write_shop(documents: Path, folder: Path, language: Language) -> None:
-    """Write the documents as clauses of a shop in the canonical form. Raises OperatorError if the file has other fields."""
+def read_clauses(documents: Path, language: Language) -> list[dict[str, Any]]:
+    """The documents as clauses in the canonical form. Raises OperatorError if the file has other fields."""
     try:
         rows = [json.loads(line) for line in documents.read_text(encoding="utf-8").splitlines() if line.strip()]
-        clauses = [_clause(row, language) for row in rows]
+        return [_clause(row, language) for row in rows]
     except (KeyError, json.JSONDecodeError) as error:
         raise OperatorError(
             f"'{documents}' is not of the form expected ({error!r}): JSON lines with 'id', 'title' and 'content'."
         ) from error
+
+
+def write_clauses(clauses: Iterable[dict[str, Any]], folder: Path) -> None:
+    """Write a shop in the canonical form that has these clauses and little else."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "shop.yaml").write_text("name: {en: Documents}\ncurrency: USD\n", encoding="utf-8")
     (folder / "products.jsonl").write_text(json.dumps(_PRODUCT), encoding="utf-8")

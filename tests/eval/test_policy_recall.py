@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eval.policy_recall import measure_recall, read_questions, write_shop
+from eval.policy_recall import measure_recall, read_clauses, read_questions, write_clauses
 from tools.catalog.index import Hit
 from tools.kit.errors import OperatorError
 from tools.shop.importers import import_shop
@@ -19,7 +19,7 @@ def lines(file: Path, *rows: dict[str, Any]) -> Path:
 
 def test_documents_become_the_clauses_of_a_shop(tmp_path: Path) -> None:
     documents = lines(tmp_path / "documents.jsonl", {"id": "doc (a)_1", "title": "Cards", "content": "A card costs nothing."})
-    write_shop(documents, tmp_path / "source", "en")
+    write_clauses(read_clauses(documents, "en"), tmp_path / "source")
     import_shop("jsonl", tmp_path / "source", tmp_path / "shop", today=date(2026, 1, 1))
     with SqliteShop.open(tmp_path / "shop") as shop:
         (clause,) = shop.clauses(date(2026, 1, 1))
@@ -46,4 +46,4 @@ def test_files_of_another_form_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="required_documents"):
         read_questions(file)
     with pytest.raises(OperatorError, match="content"):
-        write_shop(file, tmp_path / "source", "en")
+        read_clauses(file, "en")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from PIL import Image
 
 from tools.catalog.bm25 import Bm25
-from tools.catalog.clause_search import clause_hits
+from tools.catalog.clause_search import ClauseHit, ClauseSearch
 from tools.catalog.index import (
     LAYOUT,
     NO_FILTERS,
@@ -70,6 +70,7 @@ class Catalog:
         self._queries = queries or text_encoder.queries
         self._bm25 = Bm25()
         self._vocabulary: tuple[str, Vocabulary] | None = None
+        self._clause_search: tuple[tuple[str, date], ClauseSearch] | None = None
 
     @classmethod
     def open(
@@ -155,15 +156,13 @@ class Catalog:
         hits = self._by_photo(photo, max(CANDIDATES, 2 * limit), NO_FILTERS)
         return self._true_hits([replace(hit, cosine=hit.score) for hit in hits], NO_FILTERS, limit)
 
-    def clauses(self, text: str, language: Language, on: date, limit: int) -> list[Hit]:
-        """Clauses in force on that day that answer the text, best first.
-
-        `cosine` tells how near a clause is; where even the best is low, the policy does not cover the question.
-        """
-        in_force = {clause.id for clause in self._shop.clauses(on)}
-        count = max(CANDIDATES, 10 * limit)
-        hits = clause_hits(self._index, self._text_encoder, self._bm25, text, language, count)
-        return [hit for hit in hits if hit.id in in_force][:limit]
+    def clauses(self, text: str, language: Language, on: date, limit: int) -> list[ClauseHit]:
+        """Clauses and FAQ entries in force on that day that answer the text, best first."""
+        version = self._shop.version, on
+        if self._clause_search is None or self._clause_search[0] != version:
+            search = ClauseSearch(self._index, self._text_encoder, self._bm25, self._shop.clauses(on))
+            self._clause_search = version, search
+        return self._clause_search[1].hits(text, language)[:limit]
 
     def _by_photo(self, photo: Image.Image, count: int, filters: Filters) -> list[Hit]:
         """The products whose pictures are nearest to the photo; none where the shop has no pictures."""

@@ -19,4 +19,4 @@ def passages(text: str) -> list[str]:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, English or Chinese."""
-    return [found for piece in re.split(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+", text) if (found := piece.strip())]
+    return [found for piece in re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n+", text) if (found := piece.strip())]

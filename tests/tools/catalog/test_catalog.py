@@ -14,6 +14,7 @@ from small_shop import CLAUSES, SmallShop, drawing
 
 from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
+from tools.catalog.clause_search import ClauseHit
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import NO_FILTERS, Filters, Hit, Index
 from tools.catalog.photo_encoder import PhotoEncoder
@@ -98,7 +99,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.index.close()
 
 
-def ids(hits: list[Hit]) -> list[str]:
+def ids(hits: Sequence[Hit | ClauseHit]) -> list[str]:
     return [hit.id for hit in hits]
 
 
@@ -323,8 +324,6 @@ def test_clauses_are_those_in_force_on_the_day(bench: Bench) -> None:
 def test_a_clause_is_found_by_the_words_of_a_question_that_its_text_does_not_have(bench: Bench) -> None:
     hits = bench.built().clauses("花呗", "zh", TODAY, 5)
     assert hits[0].id == "PAY-1"
-    assert hits[0].cosine is not None
-    assert hits[0].score > hits[0].cosine
     assert len(hits) == len(set(ids(hits))) == 3
 
 
@@ -377,13 +376,12 @@ def test_customers_words_find_what_they_mean(catalog: Catalog, text: str, langua
 def test_questions_find_their_clause(catalog: Catalog, text: str, language: Any, expected: str) -> None:
     hits = catalog.clauses(text, language, TODAY, 3)
     assert hits[0].id == expected
-    assert hits[0].cosine is not None
 
 
 @pytest.mark.real
 def test_a_question_that_no_clause_answers_is_further_from_all_of_them(catalog: Catalog) -> None:
     def nearest(text: str) -> float:
-        return max(hit.cosine or 0 for hit in catalog.clauses(text, "en", TODAY, 5))
+        return max(hit.likeness for hit in catalog.clauses(text, "en", TODAY, 5))
 
     assert nearest("what's the weather in Paris?") < nearest("can I return my dress?") - 0.02
 

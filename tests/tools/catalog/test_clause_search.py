@@ -6,7 +6,7 @@ from test_catalog import TODAY, LetterEncoder
 
 from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
-from tools.catalog.clause_search import LONG
+from tools.catalog.clause_search import LONG, service_words
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.passages import PASSAGE_CHARACTERS, passages, sentences
 from tools.shop.types import LocalText
@@ -49,4 +49,38 @@ def test_one_sentence_of_a_long_story_finds_its_clause(catalog: Catalog) -> None
     assert len(story) > LONG
     hits = catalog.clauses(f"{story}Engraved watches cannot be refunded. {story}", "en", TODAY, 5)
     assert hits[0].id == "LONG-1"
-    assert hits[0].cosine is not None
+    assert hits[0].likeness > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("how much is postage to my office", ["shipping cost", "运费"]),
+        ("邮费谁出", ["shipping cost", "运费"]),
+        ("tell me a joke", []),
+    ],
+)
+def test_a_question_is_put_in_the_words_of_rules_in_both_languages(said: str, words: list[str]) -> None:
+    found = service_words(said)
+    assert set(words) <= set(found)
+    assert bool(found) == bool(words)
+
+
+def test_a_chinese_question_finds_a_clause_that_is_only_in_english(tmp_path: Path) -> None:
+    shop = SmallShop(tmp_path)
+    shop.kept_clauses = [
+        clause.model_copy(
+            update={"title": LocalText(en=clause.title.en), "text": LocalText(en=clause.text.en), "questions": ()}
+        )
+        for clause in CLAUSES
+    ]
+    index = EdgeIndex(tmp_path / "index")
+    index_shop(shop, index, LetterEncoder(), pytest.fail, tmp_path / "vectors.sqlite")
+    catalog = Catalog.open(shop, index, LetterEncoder(), pytest.fail)
+    assert catalog.clauses("东西想退掉", "zh", TODAY, 1)[0].id == "RET-1"
+    assert catalog.clauses("微信可以吗", "zh", TODAY, 1)[0].id == "PAY-1"
+
+
+def test_of_two_questions_with_one_vector_the_one_with_the_clauses_words_is_more_like_it(catalog: Catalog) -> None:
+    likeness = {said: catalog.clauses(said, "en", TODAY, 1)[0].likeness for said in ("unused items", "desunu smeti")}
+    assert likeness["unused items"] > likeness["desunu smeti"]

@@ -98,6 +98,11 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
+def count_request(server: Server, request: Request) -> None:
+    """Count a request of this address. Raises Problem 429."""
+    server.limits.count("request", address_of(request), server.settings.requests_a_minute)
+
+
 def visitor_of(server: Server, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_session)]) -> Visitor:
     """Whom the request's session is of. Raises Problem 401 for none, a forged one, or one of a conversation that is gone."""
     visitor = server.identities.visitor(bearer(credentials), server.clock())

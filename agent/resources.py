@@ -95,6 +95,8 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
             console.print(f'[yellow]Products or rules changed since they were indexed; run "storehand index --shop {shop}".[/]')
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(settings.data_dir / "conversations.sqlite", check_same_thread=False)
+        # What a customer said is gone from the file when it is deleted.
+        connection.execute("PRAGMA secure_delete = ON")
         try:
             # Only plain data may be read back from a checkpoint.
             saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))

@@ -12,7 +12,7 @@ def serve(settings: Settings, shop: str, err: Console) -> None:
     """Open the shop's agent and serve it until the process is asked to end."""
     from agent.resources import DEMO, open_agent
     from agent.server.app import GracefulServer, config_of, make_app
-    from agent.server.operation import JsonLines
+    from agent.server.observing import JsonLines
     from agent.server.services import Backing
     from tools.kit.clock import system_clock
 

@@ -125,6 +125,7 @@ class Counter:
         self.shop = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
         self._connection = sqlite3.connect(data / "conversations.sqlite", check_same_thread=False)
+        self._connection.execute("PRAGMA secure_delete = ON")
         saver = SqliteSaver(self._connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         catalog: Any = Catalog(self.shop)
         chooser: Any = Chooser()

@@ -8,7 +8,7 @@ import pytest
 from counter import QUESTION, Counter
 from visits import Visit
 
-from agent.server.operation import JsonLines
+from agent.server.observing import JsonLines
 
 
 def test_it_is_alive_and_ready(counter: Counter) -> None:

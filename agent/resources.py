@@ -68,6 +68,8 @@ class Opened:
     catalog: Catalog
     desk: HandoverDesk
     review: ReviewList
+    reindex: Callable[[], BuildReport]
+    """Brings the index up to date with the encoders that are loaded, after a product or clause was changed."""
 
     def load_model(self) -> None:
         """Load the chat model now, if it is one that is loaded; it is loaded with its first request otherwise."""
@@ -114,7 +116,15 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 review=review,
             )
             chat_model = _chat_model(settings, prefix_of(opened))
-            yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with, catalog, desk, review)
+            reindex = partial(
+                index_shop,
+                opened,
+                index,
+                text_encoder,
+                lambda: photo_encoder_of(settings, folder / PHOTO_MODEL),
+                folder / "vectors.sqlite",
+            )
+            yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with, catalog, desk, review, reindex)
         finally:
             connection.close()
             index.close()

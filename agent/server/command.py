@@ -33,6 +33,7 @@ def serve(settings: Settings, shop: str, err: Console) -> None:
             review=opened.review,
             settings=settings,
             clock=system_clock,
+            reindex=opened.reindex,
             is_demo=shop == DEMO,
         )
         app = make_app(backing, opened.load_model)

@@ -49,6 +49,9 @@ def erase(server: Services, customer_id: str, staff: str) -> dict[str, Any]:
         said = [mask_private(each.text) for each in server.store.messages(conversation) if each.role == "customer"]
         for name, count in server.agent.forget(conversation, said).items():
             erased[name] += count
+    customer = server.shop.customer(customer_id)
+    tries = [f"conversation:{each}" for each in conversations] + ([f"email:{customer.email.lower()}"] if customer else [])
+    erased["sign-in tries"] = server.shop.ledger.forget_tries(tries)
     rows, uploads = server.store.erase(conversations)
     server.uploads.delete(uploads)
     receipt = {

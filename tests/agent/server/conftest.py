@@ -13,7 +13,7 @@ from visits import Visit
 from agent.resources import DEMO_SOURCE
 from tools.shop import sqlite_shop
 from tools.shop.importers import import_shop
-from tools.shop.policy import load_policy
+from tools.shop.policy import Policy
 from tools.shop.sqlite_shop import SqliteShop
 
 Open = Callable[..., Counter]
@@ -26,15 +26,16 @@ def imported_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def policy_read_once(imported_shop: Path) -> Iterator[None]:
-    """Reading policy.yaml takes longer than most of these tests, and all of them have the same one."""
+@pytest.fixture(scope="session")
+def policy(imported_shop: Path) -> Policy:
     with SqliteShop.open(imported_shop) as opened:
-        ids = [clause.id for clause in opened.all_clauses()]
-    policy = load_policy(imported_shop / "policy.yaml", ids)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite_shop, "load_policy", lambda *_: policy)
-        yield
+        return opened.policy
+
+
+@pytest.fixture(autouse=True)
+def policy_read_once(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading policy.yaml takes longer than most of these tests, and all of them have the same one."""
+    monkeypatch.setattr(sqlite_shop, "load_policy", lambda *_: policy)
 
 
 @pytest.fixture

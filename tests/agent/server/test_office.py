@@ -67,7 +67,7 @@ def test_erasure_leaves_nothing_in_any_file(open_counter: Callable[..., Counter]
         erased: dict[str, Any] = receipt.json()["erased"]
         assert erased["conversations"] == 2
         assert erased["uploads"] == 1
-        assert all(erased[name] > 0 for name in ("messages", "events", "traces", "checkpoints", "handovers"))
+        assert all(erased[name] > 0 for name in ("messages", "events", "traces", "checkpoints", "handovers", "sign-in tries"))
         assert visit.http.get("/v1/history").status_code == 401
         assert other.history()["messages"][0]["text"] == "show me the yellowish tiger dress"
         assert staff.delete("/v1/staff/customers/c001").status_code == 404

@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test check setup clean
+.PHONY: help chat serve test check setup clean
 
 help:
 	@echo "make chat   set everything up and talk to the demo shop"
+	@echo "make serve  set everything up and serve the demo shop at http://127.0.0.1:8600/"
 	@echo "make test   set everything up and run all tests"
 	@echo "make clean  delete the virtual environment (weights stay in the user's cache folder)"
 
@@ -40,6 +41,9 @@ setup: $(VENV)/installed
 
 chat: $(VENV)/installed
 	@$(BIN)/storehand chat --shop demo --customer c001
+
+serve: $(VENV)/installed
+	@$(BIN)/storehand serve --shop demo
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check agent tools eval tests

@@ -7,6 +7,8 @@ same. It does not know when a hand-over is due, nor what the agent makes of what
 
 import shlex
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -227,6 +229,12 @@ class HandoverDesk:
             ).fetchall()
         return [DeskMessage.model_validate(dict(row)) for row in rows]
 
+    @contextmanager
+    def changes(self) -> Iterator[Callable[[], int]]:
+        """Gives a number that is another one whenever somebody, in whatever process, has changed the desk since it was asked last."""
+        with self._database.connected() as connection:
+            yield lambda: int(connection.execute("PRAGMA data_version").fetchone()[0])
+
     def take(self, conversation_id: str, staff: str, now: datetime, *, instead_of: str | None = None) -> Packet:
         """Hold the conversation: from now on `staff` writes and the agent does not. Taking what one holds already changes nothing.
 
@@ -253,6 +261,18 @@ class HandoverDesk:
         with self._database.transaction() as connection:
             _held_by(connection, conversation_id, name)
             return _add(connection, conversation_id, "staff", name, said, now)
+
+    def note(self, conversation_id: str, staff: str, text: str, now: datetime) -> DeskMessage:
+        """Write for colleagues and the agent in a conversation that waits or is held; the customer does not read it.
+
+        Raises NothingToSay or NoHandover.
+        """
+        name, said = _name(staff), without_controls(text).strip()
+        if not said:
+            raise NothingToSay("there is no text in this note; write what colleagues shall know.")
+        with self._database.transaction() as connection:
+            _open_row(connection, conversation_id)
+            return _add(connection, conversation_id, "note", name, said, now)
 
     def hear(self, conversation_id: str, text: str, now: datetime) -> DeskMessage | None:
         """Keep the customer's message for the person who holds the conversation; None if nobody does and the agent answers.
@@ -286,6 +306,23 @@ class HandoverDesk:
             if row["state"] == "held" and row["staff"] != name:
                 raise HeldBySomebodyElse(conversation_id, row["staff"])
             self._end(connection, conversation_id, "closed", name, now, note)
+
+    def conversations_of(self, customer_id: str) -> list[str]:
+        """The conversations that were handed over with this verified customer."""
+        with self._database.connected() as connection:
+            rows = connection.execute(
+                "SELECT conversation_id FROM handovers WHERE json_extract(packet, '$.customer_id') = ?", (customer_id,)
+            ).fetchall()
+        return [row["conversation_id"] for row in rows]
+
+    def erase(self, conversation_id: str) -> int:
+        """Delete a hand-over with its packet and messages; how many rows there were."""
+        with self._database.transaction() as connection:
+            erased = 0
+            for table in ("handover_messages", "handovers"):
+                erased += connection.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,)).rowcount
+        self._database.empty_log()
+        return erased
 
     @staticmethod
     def _end(connection: sqlite3.Connection, conversation_id: str, state: str, staff: str, now: datetime, note: str) -> None:

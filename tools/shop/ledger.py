@@ -201,6 +201,11 @@ class Ledger:
                 [(_text(now), subject, succeeded) for subject in subjects],
             )
 
+    def forget_tries(self, subjects: Sequence[str]) -> int:
+        """Delete the tries that name these subjects; how many there were."""
+        with self._transaction() as connection:
+            return sum(connection.execute("DELETE FROM lookups WHERE subject = ?", (subject,)).rowcount for subject in subjects)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._connect() as connection, transaction(connection):

@@ -1,0 +1,73 @@
+"""A server of one's own for each module that needs no other."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counter import Counter
+from visits import Visit
+
+from agent.resources import DEMO_SOURCE
+from tools.shop import sqlite_shop
+from tools.shop.importers import import_shop
+from tools.shop.policy import Policy
+from tools.shop.sqlite_shop import SqliteShop
+
+Open = Callable[..., Counter]
+
+
+@pytest.fixture(scope="session")
+def imported_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("server") / "demo"
+    import_shop("jsonl", DEMO_SOURCE, folder, today=date.today())  # noqa: DTZ011
+    return folder
+
+
+@pytest.fixture(scope="session")
+def policy(imported_shop: Path) -> Policy:
+    with SqliteShop.open(imported_shop) as opened:
+        return opened.policy
+
+
+@pytest.fixture(autouse=True)
+def policy_read_once(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading policy.yaml takes longer than most of these tests, and all of them have the same one."""
+    monkeypatch.setattr(sqlite_shop, "load_policy", lambda *_: policy)
+
+
+@pytest.fixture
+def shop(imported_shop: Path, tmp_path: Path) -> Path:
+    """A copy of the shop: what one test agrees to there, no other test sees."""
+    return Path(shutil.copytree(imported_shop, tmp_path / "shop"))
+
+
+@pytest.fixture
+def open_counter(shop: Path, tmp_path: Path) -> Iterator[Open]:
+    """Opens servers on the same shop and data folder."""
+    opened: list[Counter] = []
+
+    def open_one(*args: Any, **more: Any) -> Counter:
+        counter = Counter(shop, tmp_path / "data", *args, **more)
+        counter.start()
+        opened.append(counter)
+        return counter
+
+    yield open_one
+    for counter in opened:
+        if not counter.server.should_exit:
+            counter.close()
+
+
+@pytest.fixture
+def counter(open_counter: Open) -> Counter:
+    return open_counter()
+
+
+@pytest.fixture
+def visit(counter: Counter) -> Iterator[Visit]:
+    """A visitor's conversation."""
+    with Visit(counter) as made:
+        yield made

@@ -1,6 +1,6 @@
 /** The button in the page's corner and the panel that it opens. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Composer, type Photo } from "./composer";
 import { Icon } from "./icons";
 import { pictureIn, preparePhoto } from "./media";
@@ -24,9 +24,6 @@ export function Widget({ parts, launcher }: { parts: Omit<Parts, "showSource">; 
       <div lang={language}>
         {launcher && <Launcher />}
         <Panel source={source} leaveSource={() => setSource(null)} />
-        <p class="unseen" aria-live="polite">
-          {chat.spoken.value}
-        </p>
       </div>
     </PartsContext.Provider>
   );
@@ -71,13 +68,17 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
       // On a phone the rest of the page can neither be seen nor reached meanwhile.
       if (phone.matches) panel.showModal();
       else panel.show();
-      // A field in focus brings up a phone's keyboard, which hides what was said.
-      panel.querySelector<HTMLElement>(phone.matches ? ".messages" : "textarea")?.focus();
+      focusFirst(panel);
     };
     show();
     phone.addEventListener("change", show);
     return () => phone.removeEventListener("change", show);
   }, [open]);
+
+  useEffect(() => {
+    // A button that went away under the focus, such as a quote's, does not leave the keyboard nowhere.
+    if (open && document.activeElement === document.body) focusFirst(dialog.current!);
+  }, [chat.run.value, chat.handover.value, source]);
 
   const drop = async (event: DragEvent) => {
     event.preventDefault();
@@ -128,6 +129,9 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
       )}
       {chat.state.value === "failed" ? <NotStarted /> : <Messages />}
       <Composer photo={photo} setPhoto={setPhoto} />
+      <p class="unseen" aria-live="polite">
+        {chat.spoken.value}
+      </p>
       {source && <ClauseSheet key={source.id} wanted={source} leave={leaveSource} />}
       {dragged && (
         <div class="drop">
@@ -137,6 +141,11 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
       )}
     </dialog>
   );
+}
+
+/** On a phone not the field: it would bring up the keyboard, which hides what was said. */
+function focusFirst(panel: HTMLElement): void {
+  panel.querySelector<HTMLElement>(matchMedia(PHONE).matches ? ".messages" : "textarea")?.focus();
 }
 
 function Header() {
@@ -216,7 +225,7 @@ function ClauseSheet({ wanted, leave }: { wanted: Wanted; leave: () => void }) {
   const [clause, setClause] = useState<Clause | "failed" | null>(null);
   const button = useRef<HTMLButtonElement>(null);
   const text = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = (button.current!.getRootNode() as ShadowRoot).activeElement as HTMLElement | null;
     button.current!.focus();
     return () => before?.focus();

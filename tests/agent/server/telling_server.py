@@ -25,7 +25,6 @@ PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><ti
 Event = dict[str, Any]
 
 
-
 @dataclass
 class Run:
     """One run's events so far; `breaks` holds after how many events its connection is cut, once each."""
@@ -102,7 +101,9 @@ class TellingServer:
             self.breaks = []
         said = body["messages"][-1]["content"]
         if said:
-            self.history["messages"].append({"id": f"said-{run_id}", "role": "customer", "text": said, "at": "2026-11-24T03:00:00Z"})
+            self.history["messages"].append(
+                {"id": f"said-{run_id}", "role": "customer", "text": said, "at": "2026-11-24T03:00:00Z"}
+            )
         self.history["activeRun"] = run_id
         threading.Thread(target=self._play, args=(run_id, run, body), daemon=True).start()
         return run
@@ -178,14 +179,20 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         told = self.told
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.loads(raw) if self.headers.get("Content-Type", "").startswith("application/json") and raw else None
+        body = json.loads(raw) if self.headers.get("Content-Type", "").startswith("application/json") else raw
         told.asked.append(("POST", path, body))
         if path == "/v1/session":
             shop = {"name": {"en": "Harbour & Pine", "zh": "港松"}, "currency": "USD"}
-            session = {"session": "token", "conversation": "c-1", "expires_at": "2030-01-01T00:00:00Z", "signed_in": False, "shop": shop}
+            session = {
+                "session": "token",
+                "conversation": "c-1",
+                "expires_at": "2030-01-01T00:00:00Z",
+                "signed_in": False,
+                "shop": shop,
+            }
             self._json(200, session)
         elif path == "/v1/runs":
-            run = told.begin(body or {})
+            run = told.begin(body)
             self._stream(run.events, lambda: run.done, run)
         elif path.endswith("/stop"):
             told.runs[path.split("/")[3]].stopped = True

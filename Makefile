@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test check setup widget clean
+.PHONY: help chat serve test check setup widget clean
 
 help:
 	@echo "make chat   set everything up and talk to the demo shop"
+	@echo "make serve  set everything up and serve the demo shop at http://127.0.0.1:8600/"
 	@echo "make test   set everything up and run all tests"
 	@echo "make widget build the chat widget and the staff console (needs Node 20; the built files are in the repository)"
 	@echo "make clean  delete the virtual environment (weights stay in the user's cache folder)"
@@ -41,6 +42,9 @@ setup: $(VENV)/installed
 
 chat: $(VENV)/installed
 	@$(BIN)/storehand chat --shop demo --customer c001
+
+serve: $(VENV)/installed
+	@$(BIN)/storehand serve --shop demo
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check agent tools eval tests

@@ -116,6 +116,14 @@ def _lines() -> Iterator[Any]:
 
 
 @app.command()
+def serve(shop: ShopOption = "demo") -> None:
+    """Serve the shop's agent over HTTP: the chat window for its site, the staff console, and the OpenAI-compatible route."""
+    from agent.server.command import serve
+
+    serve(_settings(), shop, err)
+
+
+@app.command()
 def setup(shop: ShopOption = "demo") -> None:
     """Fetch the models' weights, prepare the demo shop and its index. What is there already is left alone."""
     from agent.resources import open_agent, prepare

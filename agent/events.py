@@ -28,12 +28,13 @@ class ToolStarted(_Event):
 
 
 class Step(_Event):
-    """A tool has answered."""
+    """A tool has answered. `product_ids` are the products it shows, in order."""
 
     kind: Literal["step"] = "step"
     tool: str
     arguments: dict[str, Any]
     facts: tuple[Fact, ...]
+    product_ids: tuple[str, ...] = ()
 
 
 class Decided(_Event):
@@ -108,7 +109,9 @@ class Turn(_Event):
 
     def as_json(self) -> dict[str, Any]:
         """The turn as one JSON line holds it."""
-        return self.model_dump(mode="json", exclude={"kind": True, "why": True, "held": True, "steps": {"__all__": {"kind"}}})
+        return self.model_dump(
+            mode="json", exclude={"kind": True, "why": True, "held": True, "steps": {"__all__": {"kind", "product_ids"}}}
+        )
 
 
 Event = Heard | Decided | ToolStarted | Step | Said | Turn

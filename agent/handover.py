@@ -7,6 +7,8 @@ same. It does not know when a hand-over is due, nor what the agent makes of what
 
 import shlex
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -226,6 +228,12 @@ class HandoverDesk:
                 (without_controls(conversation_id), after_entry, notes),
             ).fetchall()
         return [DeskMessage.model_validate(dict(row)) for row in rows]
+
+    @contextmanager
+    def changes(self) -> Iterator[Callable[[], int]]:
+        """Gives a number that is another one whenever somebody, in whatever process, has changed the desk since it was asked last."""
+        with self._database.connected() as connection:
+            yield lambda: int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def take(self, conversation_id: str, staff: str, now: datetime, *, instead_of: str | None = None) -> Packet:
         """Hold the conversation: from now on `staff` writes and the agent does not. Taking what one holds already changes nothing.

@@ -65,6 +65,9 @@ class Opened:
     model: BaseChatModel
     agent_with: partial[Agent]
     """The same agent, given another chat model and another store of conversations."""
+    catalog: Catalog
+    desk: HandoverDesk
+    review: ReviewList
 
     def load_model(self) -> None:
         """Load the chat model now, if it is one that is loaded; it is loaded with its first request otherwise."""
@@ -95,19 +98,21 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
         try:
             # Only plain data may be read back from a checkpoint.
             saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+            desk = HandoverDesk(settings.data_dir / HANDOVERS)
+            review = ReviewList(settings.data_dir / REVIEW, settings.review)
             agent_with = partial(
                 Agent,
                 opened,
                 catalog,
                 chooser=chooser,
                 transcriber=cache(lambda: transcriber_of(settings)),
-                desk=HandoverDesk(settings.data_dir / HANDOVERS),
+                desk=desk,
                 settings=settings.turn,
                 clock=system_clock,
-                review=ReviewList(settings.data_dir / REVIEW, settings.review),
+                review=review,
             )
             chat_model = _chat_model(settings, prefix_of(opened))
-            yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with)
+            yield Opened(agent_with(chat_model, saver), opened, chat_model, agent_with, catalog, desk, review)
         finally:
             connection.close()
             index.close()

@@ -4,12 +4,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tools.kit.errors import BadSettings
 
 SETTINGS_FILE = Path("storehand.toml")
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value().encode()) < 32:
+        raise ValueError("a secret needs at least 32 bytes; make one with: openssl rand -hex 32")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
+"""Empty, or long enough for HMAC-SHA256 (RFC 7518, 3.2)."""
 
 
 class _Section(BaseModel):
@@ -90,6 +100,50 @@ class ReviewSettings(_Section):
     """Days after which a sentence that nobody wrote again is forgotten, labelled or not; and the words of a thumb down."""
 
 
+class ServerSettings(_Section):
+    """`storehand serve`."""
+
+    host: str = "127.0.0.1"
+    """Put a reverse proxy with HTTPS before it to reach it from elsewhere."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")], ...] = ()
+    """Origins of the shop's pages that carry the widget, each exactly, like https://shop.example."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
+    identity_secret: Secret = SecretStr("")
+    """What the shop's back end signs its customers' identities with; made in the data folder if empty."""
+    session_secret: Secret = SecretStr("")
+    """What sessions are signed with; made in the data folder if empty."""
+    audience: str = "storehand"
+    """The "aud" that an identity must name."""
+    session_hours: Annotated[int, Field(ge=1, le=24 * 90)] = 24 * 7
+    """After which a customer's session ends."""
+    staff_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 12
+    """After which staff sign in again."""
+    api_keys: tuple[Secret, ...] = ()
+    """Of programs that use /v1/chat/completions without a session."""
+    turns_at_once: Annotated[int, Field(ge=1, le=64)] = 8
+    """Conversations that are answered at the same time; local_gguf gets room for as many, 120 MB each with the default model."""
+    waiting_turns: Annotated[int, Field(ge=0)] = 64
+    """Conversations that may wait for that; who comes later is asked to try again."""
+    waiting_messages: Annotated[int, Field(ge=0)] = 3
+    """Messages of one conversation that may wait while another is answered."""
+    messages_a_minute: Annotated[int, Field(ge=1)] = 20
+    """Of one conversation."""
+    requests_a_minute: Annotated[int, Field(ge=1)] = 600
+    """Of one address."""
+    sessions_a_minute: Annotated[int, Field(ge=1)] = 30
+    """New sessions of one address."""
+    sign_ins_a_minute: Annotated[int, Field(ge=1)] = 5
+    """Of one name, and of one address."""
+    upload_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 24
+    """After which a customer's photo or recording is deleted."""
+    shutdown_seconds: Annotated[int, Field(ge=0)] = 20
+    """Given to answers under way when the server is stopped; then they are cut off after their last whole sentence."""
+    product_url: str = ""
+    """A product's page in the shop, with {id} in it; empty: cards have no link."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set; unknown keys are errors."""
 
@@ -109,6 +163,7 @@ class Settings(BaseSettings):
     encoders: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
     review: ReviewSettings = ReviewSettings()
+    server: ServerSettings = ServerSettings()
 
     @classmethod
     def settings_customise_sources(

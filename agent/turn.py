@@ -26,6 +26,7 @@ from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
 from agent.events import Decided, Event, Heard, Promises, Said, Step, ToolStarted, Turn
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
 from agent.intake import clean_text, detect_language, mask_private, open_photo
+from agent.models.stopping import Stopped, check_stopped
 from agent.promises import PromiseCheck
 from agent.prompts import static_prefix
 from agent.review import Noted, ReviewList, ReviewUnusable, Thumb, Wish
@@ -48,12 +49,16 @@ if TYPE_CHECKING:
     from agent.chooser.chooser import Chooser
     from tools.transcribe_speech import Transcriber
 
+STOPPED = "the customer stopped the answer"
+"""In the trace."""
+
 
 @dataclass(frozen=True)
 class Message:
     """What a customer sends at one time: text, a photo's bytes, a recording's bytes, or several of them; or a button pressed.
 
-    `agree_to` and `decline` are a quote's id: the customer pressed its button.
+    `agree_to` and `decline` are a quote's id: the customer pressed its button. `looking_at` is the product on the customer's page, which
+    counts as shown where the conversation has shown none.
     """
 
     text: str | bytes = ""
@@ -61,6 +66,7 @@ class Message:
     voice: bytes | None = None
     agree_to: str | None = None
     decline: str | None = None
+    looking_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,12 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         """Choose the next tool, or write the reply once the facts are there."""
         turn = request.runtime.context
         done = [message for message in current_turn(request.messages) if isinstance(message, ToolMessage)]
-        if decision := self._next(request, handler, done):
+        try:
+            decision = self._next(request, handler, done)
+        except Stopped:
+            turn.meter.why.append(STOPPED)
+            return ModelResponse(result=[AIMessage("")])
+        if decision:
             if not done:
                 request.runtime.stream_writer(_decided(turn, decision))
             return ModelResponse(result=[decision if decision.tool_calls else self._send(request, decision)])
@@ -106,6 +117,7 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         turn = request.runtime.context
         if not done and (known := self._decider.known_step(turn)):
             return known
+        check_stopped()
         began = time.perf_counter()
         try:
             wishes = self._decider.wishes(turn)
@@ -140,7 +152,14 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         if facts is None:
             turn.meter.why.append(f"{request.tool_call['name']} failed: {getattr(answer, 'content', answer)}")
             facts = Facts(facts=())
-        runtime.stream_writer(Step(tool=request.tool_call["name"], arguments=request.tool_call["args"], facts=facts.facts))
+        runtime.stream_writer(
+            Step(
+                tool=request.tool_call["name"],
+                arguments=request.tool_call["args"],
+                facts=facts.facts,
+                product_ids=facts.product_ids,
+            )
+        )
         return answer
 
     def _write(self, request: ModelRequest[TurnContext], found: Sequence[Facts]) -> AIMessage:
@@ -161,8 +180,12 @@ class Loop(AgentMiddleware[AgentState[Any], TurnContext]):
         )
         told = [self._say(request, text + "\n\n") for text in quoted]
         prefix = request.system_message or SystemMessage("")
-        for text in made_reply(request.model, prefix, question, check, count=turn.meter.count, note=turn.meter.why.append):
-            told.append(self._say(request, text))
+        try:
+            for text in made_reply(request.model, prefix, question, check, count=turn.meter.count, note=turn.meter.why.append):
+                told.append(self._say(request, text))
+        except Stopped:
+            # What was said stays said; what code has still to tell (a quote, what was done) was told before.
+            turn.meter.why.append(STOPPED)
         turn.meter.promises = Promises(checked=check.checked, replaced=len(check.replaced))
         turn.meter.why += [f"replaced: {each.sentence!r} because {each.why}" for each in check.replaced]
         return AIMessage("".join(told).strip())
@@ -332,6 +355,18 @@ class Agent:
         """What a person wrote to this customer, oldest first; `after_entry` is the last entry that is known already."""
         return [each for each in self._desk.messages(session.conversation_id, after_entry) if each.speaker == "staff"]
 
+    def ask_for_person(self, session: Session) -> None:
+        """Ask for a person without a message; as if the customer had said so, but nothing is answered."""
+        config: Any = {"configurable": {"thread_id": session.conversation_id}}
+        past = past_of(self._graph.get_state(config).values.get("messages", []))
+        said = past.turns[-1][0] if past.turns else phrase("wish_hand_to_human", past.language or "en")
+        self._desk.request(self._packet(session, config, said, Handoff(reason=said, summary=said), ()))
+
+    def proved(self, conversation_id: str) -> str | None:
+        """The customer whom a message in this conversation proved to be its writer."""
+        config: Any = {"configurable": {"thread_id": conversation_id}}
+        return past_of(self._graph.get_state(config).values.get("messages", [])).customer_id
+
     def rate(self, session: Session, thumb: Thumb, reason: str = "") -> bool:
         """Keep what the customer thinks of the agent's last answer; False if there is none to rate, or no list to keep it in."""
         return self._review is not None and self._review.rate(session.conversation_id, thumb, reason, self._clock())
@@ -396,7 +431,7 @@ class Agent:
             customer_id=customer_id,
             said=picked[1] if picked else said,
             earlier=tuple(question for question, _ in past.turns),
-            shown=past.shown,
+            shown=past.shown or self._on_page(message),
             rest=past.rest,
             photo=photo,
             heard=heard,
@@ -410,6 +445,10 @@ class Agent:
             continued=answer is not None and agreed is None,
             chosen=picked[0] if picked else None,
         )
+
+    def _on_page(self, message: Message) -> tuple[str, ...]:
+        product = self._shop.product(message.looking_at) if message.looking_at else None
+        return (product.id,) if product else ()
 
     def _said_at_the_desk(self, conversation_id: str, read: int) -> tuple[list[AnyMessage], int]:
         """What customer and staff wrote while a person held the conversation, as a part of it; and the last entry's number."""

@@ -31,6 +31,7 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
 from agent.models.control_tokens import control_token_pattern
 from agent.models.decision import break_markup
+from agent.models.stopping import LOOK_SECONDS, check_stopped
 from tools.kit.errors import ModelFailed, WeightsUnavailable
 
 BATCH_TOKENS = 128
@@ -82,13 +83,14 @@ class Engine:
         self._states = states
         self._slots = [Slot(number) for number in range(conversations)]
         self._changed = threading.Condition()
+        self._waiting: list[object] = []
         self._clock = itertools.count(1)
 
     def stream(self, messages: list[dict[str, str]], *, timeout_s: float, **request: Any) -> Iterator[Piece]:
         """Answer `messages` piece by piece; `request` holds further fields of llama.cpp's chat endpoint.
 
         Closing the iterator stops the generation at its next token (during the prompt: after BATCH_TOKENS at most).
-        Raises ModelFailed where no piece comes for `timeout_s` seconds, and for what llama.cpp refuses.
+        Raises ModelFailed where no piece comes for `timeout_s` seconds, and for what llama.cpp refuses; Stopped (see stopping.py).
         """
         deadline = time.monotonic() + timeout_s
         slot = self._take_slot(messages, timeout_s)
@@ -121,9 +123,13 @@ class Engine:
         finish_reason: str | None = None
         try:
             while True:
+                check_stopped()
+                left = max(0.0, deadline - time.monotonic())
                 try:
-                    chunk = chunks.get(timeout=max(0.0, deadline - time.monotonic()))
+                    chunk = chunks.get(timeout=min(left, LOOK_SECONDS))
                 except queue.Empty:
+                    if left > LOOK_SECONDS:
+                        continue
                     raise ModelFailed(
                         f"{self.name} wrote nothing for {timeout_s:g} s; raise model.timeout_s, or free the processor."
                     ) from None
@@ -170,20 +176,33 @@ class Engine:
             slot.messages = messages
 
     def _take_slot(self, messages: list[dict[str, str]], timeout_s: float) -> Slot:
+        """A free slot, in the order of asking. Raises ModelFailed after `timeout_s` seconds, and Stopped."""
+        deadline = time.monotonic() + timeout_s
+        mine = object()
         with self._changed:
-            if not self._changed.wait_for(lambda: any(not slot.is_busy for slot in self._slots), timeout_s):
-                raise ModelFailed(
-                    f"{self.name}: all {len(self._slots)} conversations were busy for {timeout_s:g} s; raise model.conversations."
-                )
-            free = [slot for slot in self._slots if not slot.is_busy]
-            slot = max(free, key=lambda slot: (slot.known(messages), -slot.used_at))
-            slot.is_busy, slot.used_at, slot.messages = True, next(self._clock), messages
-            return slot
+            self._waiting.append(mine)
+            try:
+                while self._waiting[0] is not mine or all(slot.is_busy for slot in self._slots):
+                    check_stopped()
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        raise ModelFailed(
+                            f"{self.name}: all {len(self._slots)} conversations were busy for {timeout_s:g} s; "
+                            "raise model.conversations."
+                        )
+                    self._changed.wait(min(left, LOOK_SECONDS))
+                free = [slot for slot in self._slots if not slot.is_busy]
+                slot = max(free, key=lambda slot: (slot.known(messages), -slot.used_at))
+                slot.is_busy, slot.used_at, slot.messages = True, next(self._clock), messages
+                return slot
+            finally:
+                self._waiting.remove(mine)
+                self._changed.notify_all()
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:
             slot.is_busy = False
-            self._changed.notify()
+            self._changed.notify_all()
 
 
 class PrefixStates:

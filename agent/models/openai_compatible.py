@@ -33,6 +33,7 @@ from agent.models.decision import (
     parse_decision,
     plain_messages,
 )
+from agent.models.stopping import check_stopped
 from tools.kit.errors import ModelFailed
 
 _NEXT_STEP = {
@@ -183,6 +184,7 @@ class OpenAICompatible(BaseChatModel):
         finished = False
         try:
             for chunk in self._chat._stream(messages, **request):
+                check_stopped()
                 message = chunk.message
                 if not isinstance(message, AIMessageChunk):
                     raise ValueError(f"an answer as {message.type}")

@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field
 
 from agent.models.decision import Tool, bind_arguments, decided_chunk, parse_decision
+from agent.models.stopping import check_stopped
 
 
 class Scripted(BaseChatModel):
@@ -80,6 +81,7 @@ class Scripted(BaseChatModel):
             yield ChatGenerationChunk(message=decided_chunk(call, None, self._llm_type))
             return
         for word in re.findall(r"\w+\W*|\W+", reply):
+            check_stopped()
             chunk = ChatGenerationChunk(message=AIMessageChunk(content=word))
             if run_manager:
                 run_manager.on_llm_new_token(word, chunk=chunk)

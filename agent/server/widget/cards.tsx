@@ -132,7 +132,6 @@ export function QuoteCard({ quote, message }: { quote: Quote; message: Message }
           </p>
         </>
       )}
-      {message.settled && <p class="settled">{message.settled}</p>}
     </section>
   );
 }

@@ -31,8 +31,6 @@ export interface Message {
   products?: Product[];
   quote?: Quote;
   quoteState?: QuoteState;
-  /** The shop's sentence about what became of the quote. */
-  settled?: string;
   sources?: Source[];
   quickReplies?: string[];
   upload?: { kind: Upload["kind"]; preview?: string };
@@ -95,7 +93,7 @@ export class Chat {
       batch(() => {
         this.shop.value = session.shop.name;
         const pending = history.pendingQuote?.id;
-        const messages = history.messages.map((each) => shown(each, pending));
+        const messages = history.messages.map((each) => shown(each, pending)).filter((each) => !isEmpty(each));
         if (history.pendingQuote && !messages.some((each) => each.quote?.id === pending)) {
           messages.push({ id: `quote-${pending}`, role: "agent", text: "", at: now(), quote: history.pendingQuote, quoteState: "pending" });
         }
@@ -281,7 +279,7 @@ export class Chat {
   }
 
   private quoteSettled({ id, state, text }: Settled): void {
-    this.changeQuote(id, { quoteState: state, settled: text });
+    this.changeQuote(id, { quoteState: state });
     if (state === "confirmed") this.tell("quote-confirmed", { id, text });
     if (state === "declined") this.tell("quote-declined", { id, text });
   }
@@ -399,7 +397,7 @@ class RunReader {
 }
 
 function isEmpty(message: Message): boolean {
-  return !message.text && !message.products && !message.quote && !message.failed;
+  return !message.text && !message.products && !message.quote && !message.upload && !message.failed;
 }
 
 function shown(kept: HistoryMessage, pending: string | undefined): Message {
@@ -416,6 +414,7 @@ function shown(kept: HistoryMessage, pending: string | undefined): Message {
     sources: kept.sources ?? undefined,
     quickReplies: kept.quickReplies ?? undefined,
     upload: kept.upload ?? undefined,
+    thumb: kept.thumb ?? undefined,
     kept: true,
   };
 }

@@ -76,6 +76,7 @@ export interface HistoryMessage {
   sources?: Source[] | null;
   quickReplies?: string[] | null;
   upload?: Upload | null;
+  thumb?: "up" | "down" | null;
 }
 
 export interface History {

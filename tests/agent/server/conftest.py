@@ -1,12 +1,63 @@
-"""A browser for the tests of the pages that the server gives out."""
+"""A server of one's own for each module that needs no other, and a browser for the pages that it gives out."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
+from counter import Counter
+from visits import Visit
+
+from agent.resources import DEMO_SOURCE
+from tools.shop.importers import import_shop
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+Open = Callable[..., Counter]
+
+
+@pytest.fixture(scope="session")
+def imported_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("server") / "demo"
+    import_shop("jsonl", DEMO_SOURCE, folder, today=date.today())  # noqa: DTZ011
+    return folder
+
+
+@pytest.fixture
+def shop(imported_shop: Path, tmp_path: Path) -> Path:
+    """A copy of the shop: what one test agrees to there, no other test sees."""
+    return Path(shutil.copytree(imported_shop, tmp_path / "shop"))
+
+
+@pytest.fixture
+def open_counter(shop: Path, tmp_path: Path) -> Iterator[Open]:
+    """Opens servers on the same shop and data folder."""
+    opened: list[Counter] = []
+
+    def open_one(*args: Any, **more: Any) -> Counter:
+        counter = Counter(shop, tmp_path / "data", *args, **more)
+        counter.start()
+        opened.append(counter)
+        return counter
+
+    yield open_one
+    for counter in opened:
+        if not counter.server.should_exit:
+            counter.close()
+
+
+@pytest.fixture
+def counter(open_counter: Open) -> Counter:
+    return open_counter()
+
+
+@pytest.fixture
+def visit(counter: Counter) -> Iterator[Visit]:
+    """A visitor's conversation."""
+    with Visit(counter) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -232,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while True:
                 with self.told.changed:
-                    self.told.changed.wait_for(lambda: len(events) > at or done(), timeout=1)
+                    self.told.changed.wait_for(lambda seen=at: len(events) > seen or done(), timeout=1)
                     new = events[at:]
                     finished = done() and at + len(new) == len(events)
                 for event in new:

@@ -1,0 +1,111 @@
+"""The server: routes put together, started and ended in order."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from agent.server import customers, operation, pages, shop_routes
+from agent.server.problems import add_error_answers
+from agent.server.services import Backing, Services
+
+log = logging.getLogger("storehand.server")
+MOST_BODY_BYTES = 256_000
+"""Of anything but an upload."""
+SWEEP_SECONDS = 600
+
+
+def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) -> FastAPI:
+    """The server over an agent. `load_model` is run beside the first requests; until it ends the server is not ready."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = Services(backing)
+        app.state.services = services
+        await asyncio.to_thread(services.runs.fail_left_over)
+        threading.Thread(target=_load, args=(services, load_model), daemon=True).start()
+        tasks = [asyncio.create_task(services.watch.run()), asyncio.create_task(_sweep(services))]
+        yield
+        await close(services)
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    app = FastAPI(
+        title="Storehand",
+        description="A customer-service agent for online shops.",
+        version="1",
+        lifespan=lifespan,
+        max_body_size=MOST_BODY_BYTES,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    add_error_answers(app)
+    for module in (customers, shop_routes, operation, pages):
+        app.include_router(module.router)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(backing.settings.server.origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+        expose_headers=["Retry-After"],
+        allow_credentials=False,
+    )
+    app.add_middleware(operation.Watchful)
+    return app
+
+
+async def close(services: Services) -> None:
+    """End the streams that stay open, and every answer under way."""
+    services.is_closing = True
+    services.watch.signal.notify()
+    await asyncio.to_thread(services.runs.close)
+
+
+class GracefulServer(uvicorn.Server):
+    """Ends answers before connections: who reads one reads its end."""
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Called once, when the process is asked to end."""
+        app = self.config.app
+        if isinstance(app, FastAPI) and hasattr(app.state, "services"):
+            await close(app.state.services)
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def config_of(app: FastAPI, backing: Backing) -> uvicorn.Config:
+    """How uvicorn runs the app."""
+    settings = backing.settings.server
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _load(services: Services, load_model: Callable[[], None]) -> None:
+    try:
+        load_model()
+        services.is_ready = True
+    except Exception as error:
+        log.exception("the chat model could not be loaded", exc_info=error)
+
+
+async def _sweep(services: Services) -> None:
+    while True:
+        await asyncio.to_thread(services.uploads.sweep, services.clock())
+        await asyncio.sleep(SWEEP_SECONDS)

@@ -30,12 +30,12 @@ export default defineConfig(({ mode }) => ({
   // Preact and its signals leave out their development checks.
   define: { "process.env.NODE_ENV": '"production"' },
   plugins: mode === "console" ? [recordSources] : [],
-  root: HERE,
+  root: mode === "console" ? resolve(HERE, "console") : HERE,
   base: mode === "console" ? "/console/" : "/",
   build:
     mode === "console"
       ? {
-          outDir: "static/console",
+          outDir: resolve(HERE, "static/console"),
           emptyOutDir: true,
           modulePreload: false,
           rollupOptions: {
@@ -44,7 +44,7 @@ export default defineConfig(({ mode }) => ({
           },
         }
       : {
-          outDir: "static",
+          outDir: resolve(HERE, "static"),
           emptyOutDir: false,
           lib: { entry: resolve(HERE, "widget/element.tsx"), name: "Storehand", formats: ["iife"], fileName: () => "widget.js" },
         },

@@ -144,7 +144,8 @@ export class Api {
   }
 }
 
-async function refusal(response: Response): Promise<Refused> {
+/** The server's answer as an error. */
+export async function refusal(response: Response): Promise<Refused> {
   const told = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string; reference?: string } } | null;
   const error = told?.error;
   return new Refused(response.status, error?.code ?? "unexpected", error?.message ?? "", error?.reference ?? null);

@@ -138,13 +138,14 @@ export function QuoteCard({ quote, message }: { quote: Quote; message: Message }
 
 /** A line that ends in a sum is set like a bill's. */
 function QuoteLine({ line }: { line: string }) {
-  const [, what, sum] = /^(.+?)\s*[:：]\s*([^:：]{0,5}\d[\d.,\s]*[^\d:：]{0,4})$/.exec(line) ?? [];
+  const text = line.replace(/^[-*•]\s+/, "");
+  const [, what, sum] = /^(.+?)\s*[:：]\s*([^:：]{0,5}\d[\d.,\s]*[^\d:：]{0,4})$/.exec(text) ?? [];
   return sum ? (
     <li class="sum">
       <span>{what}</span> <strong>{sum}</strong>
     </li>
   ) : (
-    <li>{line}</li>
+    <li>{text}</li>
   );
 }
 

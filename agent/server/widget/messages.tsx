@@ -6,6 +6,7 @@ import type { Message } from "./chat";
 import { Icon } from "./icons";
 import { useParts, useWords } from "./parts";
 import { fromMarkdown } from "./safe";
+import type { Quote } from "./wire";
 import { doing } from "./words";
 
 /** How far from its end the list still counts as read to the end. */
@@ -40,9 +41,13 @@ export function Messages() {
       toEnd("instant");
     }
   }, [messages.length]);
+  const top = useRef(0);
   const look = () => {
     const { scrollHeight, scrollTop, clientHeight } = list.current!;
-    setAway(scrollHeight - scrollTop - clientHeight > NEAR_PX);
+    // Growing lists scroll too, downwards; only the customer goes up.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_PX) setAway(false);
+    else if (scrollTop < top.current) setAway(true);
+    top.current = scrollTop;
   };
 
   return (
@@ -115,14 +120,15 @@ function OneMessage({ message, follows, last }: { message: Message; follows: boo
   if (message.role === "customer") return <FromCustomer message={message} />;
   const staff = message.role === "staff" ? (message.staff ?? "") : null;
   const waits = message.open && !message.text;
+  const text = message.quote ? besideQuote(message.text, message.quote) : message.text;
   return (
     <article class={`row ${message.role}${follows ? " follows" : ""}`}>
       {!follows && <Face staff={staff} />}
       <div class="content">
         <p class={staff !== null && !follows ? "name" : "unseen"}>{staff === null ? words("agent") : words("staff", { staff })}</p>
-        {message.text && (
+        {text && (
           <div class="bubble" dir="auto">
-            <Markdown text={message.text} />
+            <Markdown text={text} />
           </div>
         )}
         {message.products && message.products.length > 0 && <Products products={message.products} />}
@@ -134,6 +140,20 @@ function OneMessage({ message, follows, last }: { message: Message; follows: boo
       </div>
     </article>
   );
+}
+
+/** The reply without the lines that stand in the quote's card word for word. */
+function besideQuote(text: string, quote: Quote): string {
+  const onCard = new Set([quote.title, ...quote.lines].map(bare));
+  return text
+    .split("\n")
+    .filter((line) => !line.trim() || !onCard.has(bare(line)))
+    .join("\n")
+    .trim();
+}
+
+function bare(line: string): string {
+  return line.trim().replace(/[:：]$/, "");
 }
 
 /** The reply's Markdown; its nodes are made anew with each piece that arrives. */

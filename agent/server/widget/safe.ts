@@ -26,9 +26,12 @@ purifier.addHook("afterSanitizeAttributes", (node) => {
 
 const TAGS = "p br strong em del ul ol li a code pre blockquote h1 h2 h3 h4 h5 h6 hr table thead tbody tr th td".split(" ");
 
+/** A plain line right after a list's item ends the list: sentences that code says come so, and belong to no item. */
+const LINE_AFTER_ITEM = /^([ \t]*(?:[-*•]|\d+[.)])[ \t].*)\n(?=\S)(?!(?:[-*•]|\d+[.)])[ \t])/gm;
+
 /** The Markdown as nodes. */
 export function fromMarkdown(text: string): DocumentFragment {
-  return purifier.sanitize(marked.parse(text) as string, {
+  return purifier.sanitize(marked.parse(text.replace(LINE_AFTER_ITEM, "$1\n\n")) as string, {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ["href", "start"],
     ALLOWED_URI_REGEXP: LINK,

@@ -16,7 +16,7 @@ export type Open = (lastId: string | null, signal: AbortSignal) => Promise<Respo
  */
 export async function follow(
   open: Open,
-  take: (event: RunEvent) => boolean,
+  take: (event: RunEvent, name: string | undefined) => boolean,
   signal: AbortSignal,
   lost: (down: boolean) => void,
 ): Promise<void> {
@@ -32,7 +32,7 @@ export async function follow(
         if (done) break;
         failures = 0;
         if (value.id !== undefined) lastId = value.id;
-        if (value.data && take(JSON.parse(value.data) as RunEvent)) {
+        if (value.data && take(JSON.parse(value.data) as RunEvent, value.event)) {
           await reader.cancel();
           return;
         }

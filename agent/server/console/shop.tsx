@@ -1,0 +1,274 @@
+/** The shop's own data: products, rules and answers, and imports with a preview. */
+
+import { useEffect, useState } from "preact/hooks";
+import { attempt, call } from "./api";
+import { Loading, local, Nothing, useFetched } from "./parts";
+import type { Imported, LocalText, ShopClause, ShopProduct } from "./wire";
+import { say } from "./words";
+
+export function CataloguePage({ chosen }: { chosen: string | null }) {
+  const [query, setQuery] = useState("");
+  const [asked, setAsked] = useState("");
+  const [found, again] = useFetched<{ products: ShopProduct[] }>(`/catalog?query=${encodeURIComponent(asked)}`);
+  if (chosen) return <ProductForm id={chosen} />;
+  return (
+    <div class="page">
+      <header class="bar">
+        <h1>{say("catalogue")}</h1>
+        <span class="space" />
+        <form class="search" role="search" onSubmit={(event) => { event.preventDefault(); setAsked(query); }}>
+          <input type="search" value={query} aria-label={say("search")} placeholder={say("search")} onInput={(event) => setQuery(event.currentTarget.value)} />
+        </form>
+      </header>
+      <Import done={again} />
+      <section class="card">
+        {!found ? (
+          <Loading />
+        ) : found.products.length === 0 ? (
+          <Nothing />
+        ) : (
+          <table>
+            <thead>
+              <tr>
+                <th>{say("product")}</th>
+                <th>{say("price")}</th>
+                <th>{say("stock")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {found.products.map((product) => (
+                <tr key={product.id}>
+                  <td>
+                    <a href={`#/catalogue/${product.id}`}>{local(product.title)}</a> <small>{product.id}</small>
+                  </td>
+                  <td>{prices(product)}</td>
+                  <td>{product.variants.reduce((sum, each) => sum + (each.stock ?? 0), 0)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </section>
+    </div>
+  );
+}
+
+function prices(product: ShopProduct): string {
+  const all = product.variants.map((each) => each.price_cents).filter((each) => each !== null);
+  const [least, most] = [Math.min(...all) / 100, Math.max(...all) / 100];
+  if (all.length === 0) return "–";
+  return least === most ? least.toFixed(2) : `${least.toFixed(2)} – ${most.toFixed(2)}`;
+}
+
+function ProductForm({ id }: { id: string }) {
+  const [kept] = useFetched<ShopProduct>(`/products/${encodeURIComponent(id)}`);
+  const [product, setProduct] = useState<ShopProduct | null>(null);
+  useEffect(() => setProduct(kept), [kept]);
+  if (!product) return <Loading />;
+  const variant = (place: number, changed: Partial<ShopProduct["variants"][number]>) =>
+    setProduct({ ...product, variants: product.variants.map((each, at) => (at === place ? { ...each, ...changed } : each)) });
+  return (
+    <Form title={local(product.title)} back="#/catalogue" save={() => call("PUT", `/products/${encodeURIComponent(id)}`, product)}>
+      <Texts name={say("title")} value={product.title} change={(title) => setProduct({ ...product, title })} />
+      <Texts name={say("description")} value={product.description ?? ""} change={(description) => setProduct({ ...product, description })} long />
+      <table>
+        <thead>
+          <tr>
+            <th>{say("variant")}</th>
+            <th>{say("price")}</th>
+            <th>{say("stock")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {product.variants.map((each, place) => {
+            const name = Object.values(each.options).join(", ") || each.id;
+            return (
+              <tr key={each.id}>
+                <th scope="row">{name}</th>
+                <td>
+                  <input
+                    type="number"
+                    min={0}
+                    step={0.01}
+                    required
+                    aria-label={`${say("price")}: ${name}`}
+                    value={each.price_cents === null ? "" : (each.price_cents / 100).toFixed(2)}
+                    onChange={(event) => variant(place, { price_cents: Math.round(event.currentTarget.valueAsNumber * 100) })}
+                  />
+                </td>
+                <td>
+                  <input
+                    type="number"
+                    min={0}
+                    step={1}
+                    aria-label={`${say("stock")}: ${name}`}
+                    value={each.stock ?? ""}
+                    onChange={(event) => variant(place, { stock: event.currentTarget.value === "" ? null : event.currentTarget.valueAsNumber })}
+                  />
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </Form>
+  );
+}
+
+export function RulesPage({ chosen }: { chosen: string | null }) {
+  const [found] = useFetched<{ clauses: ShopClause[] }>(chosen ? null : "/clauses");
+  if (chosen) return <ClauseForm id={chosen} />;
+  return (
+    <div class="page">
+      <header class="bar">
+        <h1>{say("rules")}</h1>
+      </header>
+      <section class="card">
+        {!found ? (
+          <Loading />
+        ) : (
+          <table>
+            <tbody>
+              {found.clauses.map((clause) => (
+                <tr key={clause.id}>
+                  <td>
+                    <a href={`#/rules/${clause.id}`}>{local(clause.title)}</a> <small>{clause.id}</small>
+                  </td>
+                  <td>
+                    <span class="tag">{say(clause.kind === "faq" ? "faq" : "rule")}</span>
+                  </td>
+                  <td class="quiet">{[clause.effective_from, clause.effective_to].filter(Boolean).join(" – ")}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </section>
+    </div>
+  );
+}
+
+function ClauseForm({ id }: { id: string }) {
+  const [kept] = useFetched<ShopClause>(`/clauses/${encodeURIComponent(id)}`);
+  const [clause, setClause] = useState<ShopClause | null>(null);
+  useEffect(() => setClause(kept), [kept]);
+  if (!clause) return <Loading />;
+  return (
+    <Form title={`${local(clause.title)} · ${id}`} back="#/rules" save={() => call("PUT", `/clauses/${encodeURIComponent(id)}`, clause)}>
+      <Texts name={say("title")} value={clause.title} change={(title) => setClause({ ...clause, title })} />
+      <Texts name={say("text")} value={clause.text} change={(text) => setClause({ ...clause, text })} long />
+    </Form>
+  );
+}
+
+function Form({ title, back, save, children }: { title: string; back: string; save: () => Promise<unknown>; children: preact.ComponentChildren }) {
+  const [saved, setSaved] = useState(false);
+  return (
+    <form
+      class="page"
+      onInput={() => setSaved(false)}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void attempt(save).then(setSaved);
+      }}
+    >
+      <header class="bar">
+        <a href={back}>← {say("back")}</a>
+        <h1>{title}</h1>
+        <span class="space" />
+        <span role="status">{saved && say("saved")}</span>
+        <button type="submit" class="main">
+          {say("save")}
+        </button>
+      </header>
+      <section class="card fields">{children}</section>
+    </form>
+  );
+}
+
+/** One text in both languages. */
+function Texts({ name, value, change, long = false }: { name: string; value: LocalText; change: (value: LocalText) => void; long?: boolean }) {
+  const both = typeof value === "string" ? { en: value } : value;
+  return (
+    <div class="texts">
+      {(["en", "zh"] as const).map((language) => {
+        const rest = {
+          value: both[language] ?? "",
+          lang: language,
+          onInput: (event: preact.TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) => change({ ...both, [language]: event.currentTarget.value }),
+        };
+        return (
+          <label key={language}>
+            {name} ({say(language === "en" ? "english" : "chinese")}){long ? <textarea rows={4} {...rest} /> : <input {...rest} />}
+          </label>
+        );
+      })}
+    </div>
+  );
+}
+
+const FORMATS = ["jsonl", "shopify", "woocommerce", "google-merchant", "json-ld"];
+
+function Import({ done }: { done: () => void }) {
+  const [file, setFile] = useState<File | null>(null);
+  const [format, setFormat] = useState(FORMATS[0]!);
+  const [told, setTold] = useState<Imported | null>(null);
+  const [finished, setFinished] = useState(false);
+  const send = (preview: boolean) =>
+    attempt(async () => {
+      const form = new FormData();
+      form.append("file", file!);
+      setTold(await call<Imported>("POST", `/import?format=${format}&preview=${preview}`, form));
+      setFinished(!preview);
+      if (!preview) done();
+    });
+  const changed = () => {
+    setTold(null);
+    setFinished(false);
+  };
+  return (
+    <details class="card import">
+      <summary>{say("import")}</summary>
+      <p class="quiet">{say("importHelp")}</p>
+      <form class="line" onSubmit={(event) => { event.preventDefault(); void send(true); }}>
+        <label>
+          {say("format")}{" "}
+          <select value={format} onChange={(event) => { setFormat(event.currentTarget.value); changed(); }}>
+            {FORMATS.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <label>
+          {say("file")} <input type="file" required onChange={(event) => { setFile(event.currentTarget.files?.[0] ?? null); changed(); }} />
+        </label>
+        <button type="submit" disabled={!file}>
+          {say("preview")}
+        </button>
+        <button type="button" class="main" disabled={!told || finished} onClick={() => void send(false)}>
+          {say("import")}
+        </button>
+      </form>
+      {told && (
+        <div role="status">
+          <p>
+            {finished && <strong>{say("imported")} </strong>}
+            {say("accepted", { n: told.accepted })}: {say("changes", told.changes)}
+          </p>
+          {told.rejected.length > 0 && (
+            <>
+              <h3>{say("rejected")}</h3>
+              <ul class="plain">
+                {told.rejected.map((each, place) => (
+                  <li key={place}>
+                    {say("line", { n: each.line })}: {each.why}
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+        </div>
+      )}
+    </details>
+  );
+}

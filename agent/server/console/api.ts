@@ -65,21 +65,15 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
 /** Be told of news until `signal` aborts: "inbox", or "message" with its conversation. */
 export function listen(hear: (name: string, conversation: string | null) => void, signal: AbortSignal): void {
   follow(
-    (lastId, aborted) => {
-      const headers = new Headers({ Authorization: `Bearer ${staff.value?.session ?? ""}` });
-      if (lastId) headers.set("Last-Event-ID", lastId);
-      return fetch("/v1/staff/events", { headers, signal: aborted }).then(async (response) => {
-        if (!response.ok) throw await refusal(response);
-        return response;
-      });
-    },
+    // The stream has no ids: what was missed meanwhile is in the lists, which are read again.
+    (_, aborted) => request("GET", "/events", undefined, aborted),
     (event, name) => {
       hear(name ?? "", (event as { conversation?: string }).conversation ?? null);
       return false;
     },
     signal,
     (down) => (offline.value = down),
-  ).catch(() => signOut());
+  ).catch((error: unknown) => attempt(() => Promise.reject(error)));
 }
 
 /** Give the browser a file to keep. */

@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, (PICTURES / Path(path).name).read_bytes(), "image/webp")
         elif path == "/v1/history":
             self._json(200, told.history)
-        elif path == "/v1/updates":
+        elif path in ("/v1/updates", "/v1/staff/events"):
             self._stream(told.updates, lambda: False)
         elif path.startswith("/v1/clauses/"):
             name = path.rpartition("/")[2]

@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from agent.desk import app as desk
 from agent.labelling import app as review
+from agent.server.staff_command import app as staff
 from agent.settings import Settings, load_settings
 from agent.train.cli import app as train
 from tools.kit.errors import OperatorError
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(desk, name="desk")
 app.add_typer(review, name="review")
+app.add_typer(staff, name="staff")
 app.add_typer(train, name="train")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -262,6 +262,18 @@ class HandoverDesk:
             _held_by(connection, conversation_id, name)
             return _add(connection, conversation_id, "staff", name, said, now)
 
+    def note(self, conversation_id: str, staff: str, text: str, now: datetime) -> DeskMessage:
+        """Write for colleagues and the agent in a conversation that waits or is held; the customer does not read it.
+
+        Raises NothingToSay or NoHandover.
+        """
+        name, said = _name(staff), without_controls(text).strip()
+        if not said:
+            raise NothingToSay("there is no text in this note; write what colleagues shall know.")
+        with self._database.transaction() as connection:
+            _open_row(connection, conversation_id)
+            return _add(connection, conversation_id, "note", name, said, now)
+
     def hear(self, conversation_id: str, text: str, now: datetime) -> DeskMessage | None:
         """Keep the customer's message for the person who holds the conversation; None if nobody does and the agent answers.
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from agent.server import customers, operation, pages, shop_routes
-from agent.server.problems import add_error_answers
-from agent.server.services import Backing, Services
+from agent.server import customers, openai_routes, operation, pages, shop_routes, staff_routes
+from agent.server.problems import add_error_answers, responses
+from agent.server.services import Backing, Services, count_request
 
 log = logging.getLogger("storehand.server")
 MOST_BODY_BYTES = 256_000
@@ -49,7 +49,9 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         separate_input_output_schemas=False,
     )
     add_error_answers(app)
-    for module in (customers, shop_routes, operation, pages):
+    for module in (customers, openai_routes, shop_routes, staff_routes):
+        app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(429))
+    for module in (operation, pages):
         app.include_router(module.router)
     app.add_middleware(
         CORSMiddleware,

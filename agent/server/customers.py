@@ -9,7 +9,7 @@ from uuid import uuid4
 from ag_ui.core import RunAgentInput, UserMessage
 from fastapi import APIRouter, Header, Path, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.intake import mask_private
 from agent.server.history import Conversation, conversation_of
@@ -166,7 +166,7 @@ def start_run(server: Server, visitor: Customer, body: RunAgentInput) -> Respons
     if known is not None:
         return run_stream(known)
     server.limits.count("message", visitor.conversation, server.settings.messages_a_minute)
-    forwarded = Forwarded.model_validate(body.forwarded_props or {})
+    forwarded = _forwarded(body)
     text = _last_text(body)
     kinds = {upload: server.uploads.kind(visitor.conversation, upload) for upload in forwarded.uploads}
     more: dict[str, Any] = {}
@@ -176,6 +176,14 @@ def start_run(server: Server, visitor: Customer, body: RunAgentInput) -> Respons
     if forwarded.agree_to or forwarded.decline:
         more["button"] = "agree" if forwarded.agree_to else "decline"
     return run_stream(server.runs.start(visitor, body.run_id, text, _reader(server, text, forwarded, kinds), more))
+
+
+def _forwarded(body: RunAgentInput) -> Forwarded:
+    try:
+        return Forwarded.model_validate(body.forwarded_props or {})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
+        raise Problem(422, "invalid", f"forwardedProps: {wrong}") from error
 
 
 def _last_text(body: RunAgentInput) -> str:

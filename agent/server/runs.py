@@ -108,13 +108,14 @@ class Runs:
                 return known
             if self._store.run_state(*key) is not None:
                 return self._store.events(*key)
-            queue = self._queues.setdefault(visitor.conversation, deque())
+            queue = self._queues.get(visitor.conversation, deque())
             self._check_room(queue)
             run = Run(run_id, visitor, message, self._new_signal())
             asked = Shown(uuid4().hex, run_id, "customer", mask_private(text), self._clock(), more)
             self._store.begin_run(visitor.conversation, run_id, asked)
-            ahead = len(queue) or max(0, len(self._queues) - self._settings.turns_at_once)
+            ahead = len(queue) or max(0, len(self._queues) + 1 - self._settings.turns_at_once)
             queue.append(run)
+            self._queues[visitor.conversation] = queue
             self._live[key] = run
             self._emit(run, RunStartedEvent(thread_id=visitor.conversation, run_id=run_id))
             if ahead:
@@ -165,8 +166,7 @@ class Runs:
             raise Problem(503, "closing", "We are back in a moment; please try again.", retry_after_s=10)
         if len(queue) > self._settings.waiting_messages:
             raise Problem(429, "too_many_waiting", "Please wait for the answer to your last messages.", retry_after_s=5)
-        if not queue and len(self._queues) > self._settings.turns_at_once + self._settings.waiting_turns:
-            # The queue was just made for this message and is still empty.
+        if not queue and len(self._queues) >= self._settings.turns_at_once + self._settings.waiting_turns:
             raise Problem(503, "busy", "Very many people are asking at the moment; please try again.", retry_after_s=15)
 
     def _emit(self, run: Run, event: BaseEvent) -> None:

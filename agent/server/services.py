@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from agent.handover import HandoverDesk
 from agent.review import ReviewList
+from agent.server.accounts import ACCOUNTS, Accounts
 from agent.server.cards import Cards
 from agent.server.identity import Identities, Visitor
 from agent.server.limits import Limits
@@ -17,7 +17,7 @@ from agent.server.metrics import Metrics
 from agent.server.problems import Problem
 from agent.server.runs import Runs
 from agent.server.signals import Signal
-from agent.server.store import Store
+from agent.server.store import STORE, Store
 from agent.server.uploads import Uploads
 from agent.server.watch import Watch
 from agent.settings import Settings
@@ -49,8 +49,9 @@ class Services:
         settings, folder = backing.settings.server, backing.settings.data_dir
         self.backing, self.settings, self.shop, self.agent = backing, settings, backing.shop, backing.agent
         self.desk, self.clock = backing.desk, backing.clock
-        self.store = store_of(folder)
+        self.store = Store(folder / STORE)
         self.identities = Identities(settings, folder / "secrets")
+        self.accounts = Accounts(folder / ACCOUNTS)
         self.limits, self.metrics = Limits(), Metrics()
         self.uploads = Uploads(folder / "uploads", self.store, settings.upload_hours)
         self.cards = Cards(self.shop, backing.catalog, self.clock, settings.product_url)
@@ -68,13 +69,6 @@ class Services:
         )
         self.is_ready = False
         self.is_closing = False
-
-
-def store_of(data_dir: Path) -> Store:
-    """The server's own file in the data folder."""
-    from agent.server.store import STORE
-
-    return Store(data_dir / STORE)
 
 
 def services_of(request: Request) -> Services:
@@ -96,6 +90,11 @@ def bearer(credentials: HTTPAuthorizationCredentials | None) -> str:
 def address_of(request: Request) -> str:
     """Where a request comes from."""
     return request.client.host if request.client else "unknown"
+
+
+def count_request(server: Server, request: Request) -> None:
+    """Count a request of this address. Raises Problem 429."""
+    server.limits.count("request", address_of(request), server.settings.requests_a_minute)
 
 
 def visitor_of(server: Server, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_session)]) -> Visitor:

@@ -52,8 +52,6 @@ _WORDS = {
 class Chooser:
     """Sure of the tool whose word stands in the message; of small talk otherwise."""
 
-    card: dict[str, Any] = {}
-
     def look_up(self, said: str, language: str, *, before: str | None, photo: bool) -> Evidence:
         tool = next((tool for tool, words in _WORDS.items() if re.search(words, said, re.I)), "reply")
         others = [each.name for each in TOOLS if each.name != tool] + ["reply"] * (tool != "reply")

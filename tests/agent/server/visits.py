@@ -1,7 +1,8 @@
 """A customer's side of the contract, over real HTTP."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
@@ -91,3 +92,10 @@ def custom(events: list[Event], name: str) -> list[Any]:
 
 def types(events: list[Event]) -> list[str]:
     return [event["type"] for event in events]
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.02)

@@ -20,6 +20,7 @@ export function InboxPage({ chosen, news }: { chosen: string | null; news: News 
   }, [news.inbox]);
   return (
     <div class="split">
+      <h1 class="unseen">{say("inbox")}</h1>
       <nav class="list" aria-label={say("inbox")}>
         {!inbox ? (
           <Loading />
@@ -63,6 +64,7 @@ export function ConversationsPage({ chosen, news }: { chosen: string | null; new
   useEffect(() => void search(null), []);
   return (
     <div class="split">
+      <h1 class="unseen">{say("conversations")}</h1>
       <nav class="list" aria-label={say("conversations")}>
         <form class="search" role="search" onSubmit={(event) => { event.preventDefault(); void search(null); }}>
           <input type="search" value={query} aria-label={say("search")} placeholder={say("search")} onInput={(event) => setQuery(event.currentTarget.value)} />

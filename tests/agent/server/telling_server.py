@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from places import PICTURES
 
 STATIC = Path(__file__).resolve().parents[3] / "agent" / "server" / "static"
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; media-src blob:"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; media-src blob:"
+)
 PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>A shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/pictures/p001.webp">
 </head><body><main><h1>A shop</h1><a href="/?again">Home</a></main><script src="/widget.js"{data}></script></body></html>"""

@@ -30,4 +30,4 @@ def test_the_pages_need_no_inline_script_or_style() -> None:
     page = (SERVER / "static" / "console" / "index.html").read_text()
     assert "<style" not in page
     assert "style=" not in page
-    assert page.count("<script") == page.count("<script type=\"module\" crossorigin src=\"/console/console.js\"")
+    assert page.count("<script") == page.count('<script type="module" crossorigin src="/console/console.js"')

@@ -307,6 +307,23 @@ class HandoverDesk:
                 raise HeldBySomebodyElse(conversation_id, row["staff"])
             self._end(connection, conversation_id, "closed", name, now, note)
 
+    def conversations_of(self, customer_id: str) -> list[str]:
+        """The conversations that were handed over with this verified customer."""
+        with self._database.connected() as connection:
+            rows = connection.execute(
+                "SELECT conversation_id FROM handovers WHERE json_extract(packet, '$.customer_id') = ?", (customer_id,)
+            ).fetchall()
+        return [row["conversation_id"] for row in rows]
+
+    def erase(self, conversation_id: str) -> int:
+        """Delete a hand-over with its packet and messages; how many rows there were."""
+        with self._database.transaction() as connection:
+            erased = 0
+            for table in ("handover_messages", "handovers"):
+                erased += connection.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,)).rowcount
+        self._database.empty_log()
+        return erased
+
     @staticmethod
     def _end(connection: sqlite3.Connection, conversation_id: str, state: str, staff: str, now: datetime, note: str) -> None:
         if kept := without_controls(note).strip():

@@ -268,6 +268,24 @@ class ReviewList:
                 example = Example.model_validate_json(row["label"])
                 labels.take_back(folder, example.model_copy(update={"writer": f"{row['language']}-{labels.OWN}"}))
 
+    def erase(self, conversation_id: str, said: Collection[str]) -> int:
+        """Delete what is kept of a conversation: its last turn, thumbs, and the sentences that stand in one of its messages, `said`.
+
+        Returns how many rows there were. Labels that were written to files stay there: they name nobody.
+        """
+        bare = [_bare(text) for text in said]
+        with self._database.transaction() as connection:
+            erased = 0
+            for table in ("last_turns", "thumbs"):
+                erased += connection.execute(
+                    f"DELETE FROM {table} WHERE conversation_id = ?", (without_controls(conversation_id),)
+                ).rowcount
+            rows = connection.execute("SELECT id, bare FROM sentences").fetchall()
+            ours = [row["id"] for row in rows if any(row["bare"] in text for text in bare)]
+            connection.executemany("DELETE FROM sentences WHERE id = ?", [(each,) for each in ours])
+        self._database.empty_log()
+        return erased + len(ours)
+
     def _reasons(self, turn: Noted, wish: Wish) -> set[Reason]:
         reasons: set[Reason] = set()
         if wish.sure < self._settings.unsure_below:

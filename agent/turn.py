@@ -8,7 +8,7 @@ what is left and writes from facts. The conversation is saved by a LangGraph che
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -247,7 +247,7 @@ class Agent:
     ) -> None:
         """`review` takes what is worth labelling, and thumbs; without it neither is kept."""
         self._shop, self._catalog, self._clock, self._transcriber, self._desk = shop, catalog, clock, transcriber, desk
-        self._chooser, self._review = chooser, review
+        self._chooser, self._review, self._checkpointer = chooser, review, checkpointer
         self._graph = create_agent(
             model,
             [*TOOLS, *CODE_TOOLS],
@@ -366,6 +366,14 @@ class Agent:
         """The customer whom a message in this conversation proved to be its writer."""
         config: Any = {"configurable": {"thread_id": conversation_id}}
         return past_of(self._graph.get_state(config).values.get("messages", [])).customer_id
+
+    def forget(self, conversation_id: str, said: Collection[str]) -> dict[str, int]:
+        """Delete all that is kept of a conversation: checkpoints, hand-over, review list; how many of each. `said` are its messages."""
+        config: Any = {"configurable": {"thread_id": conversation_id}}
+        checkpoints = sum(1 for _ in self._checkpointer.list(config))
+        self._checkpointer.delete_thread(conversation_id)
+        reviewed = self._review.erase(conversation_id, said) if self._review else 0
+        return {"checkpoints": checkpoints, "handovers": self._desk.erase(conversation_id), "review": reviewed}
 
     def rate(self, session: Session, thumb: Thumb, reason: str = "") -> bool:
         """Keep what the customer thinks of the agent's last answer; False if there is none to rate, or no list to keep it in."""

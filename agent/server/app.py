@@ -11,7 +11,8 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from agent.server import customers, openai_routes, operation, pages, shop_routes, staff_routes
+from agent.server import catalog_routes, customers, office_routes, openai_routes, operation, pages, shop_routes, staff_routes
+from agent.server.observing import Watchful
 from agent.server.problems import add_error_answers, responses
 from agent.server.services import Backing, Services, count_request
 
@@ -49,8 +50,8 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         separate_input_output_schemas=False,
     )
     add_error_answers(app)
-    for module in (customers, openai_routes, shop_routes, staff_routes):
-        app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(429))
+    for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes):
+        app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(400, 413, 422, 429))
     for module in (operation, pages):
         app.include_router(module.router)
     app.add_middleware(
@@ -61,7 +62,7 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         expose_headers=["Retry-After"],
         allow_credentials=False,
     )
-    app.add_middleware(operation.Watchful)
+    app.add_middleware(Watchful)
     return app
 
 

@@ -12,7 +12,7 @@ def serve(settings: Settings, shop: str, err: Console) -> None:
     """Open the shop's agent and serve it until the process is asked to end."""
     from agent.resources import DEMO, open_agent
     from agent.server.app import GracefulServer, config_of, make_app
-    from agent.server.operation import JsonLines
+    from agent.server.observing import JsonLines
     from agent.server.services import Backing
     from tools.kit.clock import system_clock
 
@@ -33,6 +33,7 @@ def serve(settings: Settings, shop: str, err: Console) -> None:
             review=opened.review,
             settings=settings,
             clock=system_clock,
+            reindex=opened.reindex,
             is_demo=shop == DEMO,
         )
         app = make_app(backing, opened.load_model)

@@ -8,7 +8,7 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
-from agent.server.operation import PAGE_CSP
+from agent.server.observing import PAGE_CSP
 from agent.server.problems import Problem, responses
 from agent.server.services import Server
 

@@ -251,6 +251,7 @@ class Runs:
             language=turn.language if turn else None,
             answer=answer,
             turn=masked.model_dump_json() if masked else None,
+            proved=self._agent.proved(run.visitor.conversation) if turn and run.visitor.customer is None else None,
             at=self._clock(),
         )
         run.events.append(_json(last))

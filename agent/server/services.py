@@ -1,6 +1,7 @@
 """What the routes share: everything that one server is made of, and who sends a request."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -29,7 +30,10 @@ from tools.shop.sqlite_shop import SqliteShop
 
 @dataclass(frozen=True)
 class Backing:
-    """What a server is made from. `is_demo` lets anybody be one of the shop's customers, who are invented."""
+    """What a server is made from. `reindex` is called after a product or clause was changed.
+
+    `is_demo` lets anybody be one of the shop's customers, who are invented.
+    """
 
     agent: Agent
     shop: SqliteShop
@@ -38,6 +42,7 @@ class Backing:
     review: ReviewList
     settings: Settings
     clock: Clock
+    reindex: Callable[[], object]
     is_demo: bool = False
 
 

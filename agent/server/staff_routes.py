@@ -207,7 +207,9 @@ def conversation(server: Server, _: Staff, conversation: Id) -> WholeConversatio
 
 def trace_of(turn: dict[str, Any]) -> dict[str, Any]:
     """How an answer came about, of a kept turn."""
-    allowed = next((line.removeprefix("allowed: ").split(", ") for line in turn["why"] if line.startswith("allowed: ")), [])
+    allowed: list[str] = next(
+        (line.removeprefix("allowed: ").split(", ") for line in turn["why"] if line.startswith("allowed: ")), []
+    )
     return {
         "allowed": allowed,
         "chosen": turn["steps"][0]["tool"] if turn["steps"] else None,
@@ -262,7 +264,7 @@ def close(server: Server, staff: Staff, conversation: Id, body: GiveBack) -> Non
 @router.get(
     "/conversations/{conversation}/scenario",
     response_class=Response,
-    responses={200: {"content": {"application/yaml": {"schema": {"type": "string"}}}}, **responses(401, 404)},
+    responses={200: {"content": {"application/yaml": {"schema": {"type": "object"}}}}, **responses(401, 404)},
 )
 def scenario(server: Server, _: Staff, conversation: Id) -> Response:
     """The conversation as a scenario for `storehand eval`: what was said and which tools it came to."""

@@ -65,6 +65,11 @@ MIGRATIONS: Migrations = (
         )
         """,
     ),
+    (
+        # Whom a visitor's own words proved them to be, for export and erasure; a session's customer is another matter.
+        "ALTER TABLE conversations ADD COLUMN proved TEXT",
+        "CREATE INDEX conversations_of_proved ON conversations (proved)",
+    ),
 )
 
 
@@ -159,11 +164,12 @@ class Store:
         language: Language | None = None,
         answer: Shown | None = None,
         turn: str | None = None,
+        proved: str | None = None,
         at: datetime,
     ) -> None:
         """Keep what a run came to, all or nothing: its last event, the agent's message if it wrote one, the whole turn as JSON.
 
-        `heard` is what was said in the recording.
+        `heard` is what was said in the recording, `proved` the customer whom a visitor's words proved them to be.
         """
         with self.database.transaction() as connection:
             connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (conversation_id, run_id, *last_event))
@@ -171,8 +177,8 @@ class Store:
                 "UPDATE runs SET state = ? WHERE conversation_id = ? AND id = ?", (state, conversation_id, run_id)
             )
             connection.execute(
-                "UPDATE conversations SET at = ?, language = COALESCE(?, language) WHERE id = ?",
-                (stored_time(at), language, conversation_id),
+                "UPDATE conversations SET at = ?, language = COALESCE(?, language), proved = COALESCE(?, proved) WHERE id = ?",
+                (stored_time(at), language, proved, conversation_id),
             )
             if heard:
                 connection.execute(
@@ -241,6 +247,32 @@ class Store:
                 (thumb, without_controls(reason), conversation_id, message_id),
             )
             return done.rowcount > 0
+
+    def conversations_of(self, customer_id: str) -> list[str]:
+        """The conversations of a customer, oldest first: signed in, or as whom a visitor proved themselves to be."""
+        with self.database.connected() as connection:
+            rows = connection.execute(
+                "SELECT id FROM conversations WHERE customer_id = ?1 OR proved = ?1 ORDER BY made_at", (customer_id,)
+            ).fetchall()
+        return [row["id"] for row in rows]
+
+    def erase(self, conversation_ids: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+        """Delete these conversations and all that is kept of them: how many rows of what, and the uploads' ids."""
+        counts: dict[str, int] = {"conversations": 0, "messages": 0, "events": 0, "traces": 0, "uploads": 0}
+        uploads: list[str] = []
+        with self.database.transaction() as connection:
+            for conversation_id in conversation_ids:
+                for name, table in (("messages", "messages"), ("events", "events"), ("traces", "turns")):
+                    done = connection.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
+                    counts[name] += done.rowcount
+                gone = connection.execute("DELETE FROM uploads WHERE conversation_id = ? RETURNING id", (conversation_id,))
+                uploads += [row["id"] for row in gone.fetchall()]
+                counts["conversations"] += connection.execute(
+                    "DELETE FROM conversations WHERE id = ?", (conversation_id,)
+                ).rowcount
+        counts["uploads"] = len(uploads)
+        self.database.empty_log()
+        return counts, uploads
 
     def add_upload(self, upload_id: str, conversation_id: str, kind: str, now: datetime) -> None:
         """Note a file that was taken."""

@@ -22,6 +22,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tools.kit.errors import ShopMissing
+from tools.kit.transaction import transaction
 from tools.shop.ledger import Ledger, Truth
 from tools.shop.policy import Policy, load_policy
 from tools.shop.types import Basket, Clause, Customer, Order, Product, Review, ShopInfo, SizeChart
@@ -261,6 +262,12 @@ class SqliteShop:
             ).fetchall()
         return [Clause.model_validate(_values(row)) for row in rows]
 
+    def all_clauses(self) -> list[Clause]:
+        """Every clause, in force or not, by id."""
+        with self._snapshot() as connection:
+            rows = connection.execute("SELECT * FROM clauses ORDER BY id").fetchall()
+        return [Clause.model_validate(_values(row)) for row in rows]
+
     def clause(self, clause_id: str) -> Clause | None:
         """The clause with this id, in force or not."""
         with self._snapshot() as connection:
@@ -362,6 +369,49 @@ class SqliteShop:
         if not is_picture_name(name) or not path.is_file():
             raise FileNotFoundError(f"no picture '{name}' in the shop in '{self._folder}'")
         return path
+
+    def put(self, record: Product | Clause) -> None:
+        """Write one product or clause, in the place of the one with its id. The next import of the whole shop overwrites it.
+
+        Raises BadRecord, with nothing changed, if it does not fit: a picture that is not there, a variant of another product, one that
+        is left out though it was ordered, an exception to a clause that is not there.
+        """
+        text = record.model_dump_json()
+        if _ESCAPED_NUL.search(text):
+            raise BadRecord("a text contains a NUL character")
+        with self._writable() as connection, transaction(connection):
+            try:
+                if isinstance(record, Product):
+                    self._put_product(connection, record)
+                else:
+                    for missing in set(record.overrides) - {row["id"] for row in connection.execute("SELECT id FROM clauses")}:
+                        raise BadRecord(f"overrides: the shop has no clause '{missing}'")
+                    _upsert(connection, "clauses", record.model_dump(mode="json"))
+            except (sqlite3.IntegrityError, OverflowError) as error:
+                raise BadRecord(f"it does not fit: {error}") from error
+            version = _digest(self.version, type(record).__name__, text)
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'version'", (version,))
+
+    def _put_product(self, connection: sqlite3.Connection, product: Product) -> None:
+        for name in product.pictures:
+            try:
+                self.picture(name)
+            except FileNotFoundError as error:
+                raise BadRecord(f"pictures: there is no file for '{name}'") from error
+        _upsert(connection, "products", product.model_dump(mode="json", exclude={"variants"}))
+        kept = {row["id"]: row["product_id"] for row in connection.execute("SELECT id, product_id FROM variants")}
+        for position, variant in enumerate(product.variants):
+            if kept.get(variant.id, product.id) != product.id:
+                raise BadRecord(f"variants: '{variant.id}' is one of product '{kept[variant.id]}'")
+            values = {"product_id": product.id, "position": position, **variant.model_dump(mode="json")}
+            _upsert(connection, "variants", values)
+        wanted = [variant.id for variant in product.variants]
+        if len(set(wanted)) < len(wanted):
+            raise BadRecord("variants: an id occurs twice")
+        for left_out in [each for each, owner in kept.items() if owner == product.id and each not in wanted]:
+            if connection.execute("SELECT 1 FROM order_items WHERE variant_id = ?", (left_out,)).fetchone():
+                raise BadRecord(f"variants: '{left_out}' was ordered and has to stay; give it a stock of 0")
+            connection.execute("DELETE FROM variants WHERE id = ?", (left_out,))
 
     def _meta(self, key: str) -> str:
         with self._lock:
@@ -546,11 +596,22 @@ class ShopWriter:
 
     def _insert(self, table: str, values: dict[str, Any]) -> int | None:
         columns, blanks = ", ".join(values), ", ".join("?" * len(values))
-        cells = [
-            json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS and value is not None else value
-            for name, value in values.items()
-        ]
-        return self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({blanks})", cells).lastrowid
+        return self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({blanks})", _cells(values)).lastrowid
+
+
+def _cells(values: dict[str, Any]) -> list[Any]:
+    return [
+        json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS and value is not None else value
+        for name, value in values.items()
+    ]
+
+
+def _upsert(connection: sqlite3.Connection, table: str, values: dict[str, Any]) -> None:
+    columns, blanks = ", ".join(values), ", ".join("?" * len(values))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "id")
+    connection.execute(
+        f"INSERT INTO {table} ({columns}) VALUES ({blanks}) ON CONFLICT (id) DO UPDATE SET {changes}", _cells(values)
+    )
 
 
 def table_of(kind: type[ShopRecord]) -> str:

@@ -11,7 +11,10 @@ from counter import Counter
 from visits import Visit
 
 from agent.resources import DEMO_SOURCE
+from tools.shop import sqlite_shop
 from tools.shop.importers import import_shop
+from tools.shop.policy import load_policy
+from tools.shop.sqlite_shop import SqliteShop
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -23,6 +26,17 @@ def imported_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("server") / "demo"
     import_shop("jsonl", DEMO_SOURCE, folder, today=date.today())  # noqa: DTZ011
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def policy_read_once(imported_shop: Path) -> Iterator[None]:
+    """Reading policy.yaml takes longer than most of these tests, and all of them have the same one."""
+    with SqliteShop.open(imported_shop) as opened:
+        ids = [clause.id for clause in opened.all_clauses()]
+    policy = load_policy(imported_shop / "policy.yaml", ids)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite_shop, "load_policy", lambda *_: policy)
+        yield
 
 
 @pytest.fixture

@@ -58,6 +58,16 @@ class Chooser:
         return Evidence({tool: 0.97, **dict.fromkeys(others, 0.03 / len(others))}, "greeting")
 
 
+_VOCABULARIES: dict[str, Vocabulary] = {}
+
+
+def _vocabulary(version: str, shop: SqliteShop) -> Vocabulary:
+    """Read once for all tests."""
+    if version not in _VOCABULARIES:
+        _VOCABULARIES[version] = Vocabulary.of(shop)
+    return _VOCABULARIES[version]
+
+
 class Catalog:
     """Finds by common words."""
 
@@ -65,7 +75,7 @@ class Catalog:
 
     def __init__(self, shop: SqliteShop) -> None:
         self._shop = shop
-        self.vocabulary = Vocabulary.of(shop)
+        self.vocabulary = _vocabulary(shop.version, shop)
 
     def search(self, text: str, language: str, filters: Any, limit: int, **_: Any) -> list[Hit]:
         hits = [Hit(each.id, self._alike(text, *each.title.all(), *each.category.all())) for each in self._shop.products()]
@@ -122,9 +132,11 @@ class Counter:
         self.settings: Settings = load_settings(data_dir=data, server={"port": port, **server})
         data.mkdir(parents=True, exist_ok=True)
         self.model = model or Reciter()
+        self.indexed = 0
         self.shop = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
         self._connection = sqlite3.connect(data / "conversations.sqlite", check_same_thread=False)
+        self._connection.execute("PRAGMA secure_delete = ON")
         saver = SqliteSaver(self._connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         catalog: Any = Catalog(self.shop)
         chooser: Any = Chooser()
@@ -141,7 +153,9 @@ class Counter:
             clock=clock,
             review=review,
         )
-        backing = Backing(agent, self.shop, catalog, self.desk, review, self.settings, clock, is_demo=True)
+        backing = Backing(
+            agent, self.shop, catalog, self.desk, review, self.settings, clock, reindex=self._reindex, is_demo=True
+        )
         self.app = make_app(backing)
         config = config_of(self.app, backing)
         self.socket = socket.socket()
@@ -151,6 +165,9 @@ class Counter:
         self.url = f"http://127.0.0.1:{self.port}"
         self.server = GracefulServer(config)
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+
+    def _reindex(self) -> None:
+        self.indexed += 1
 
     def start(self) -> None:
         self._thread.start()

@@ -172,11 +172,11 @@ def test_analytics_count_what_happened(counter: Counter, staff: httpx.Client) ->
     assert staff.get("/v1/staff/analytics", params={"days": 0}).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["inbox", "conversations", "conversations/x", "analytics", "events"])
-def test_staff_routes_are_for_staff(counter: Counter, path: str) -> None:
+def test_staff_routes_are_for_staff(counter: Counter) -> None:
     with Visit(counter, "c001") as customer, counter.client() as nobody:
-        for http in (customer.http, nobody):
-            assert http.get(f"/v1/staff/{path}").status_code == 401
+        for path in ["inbox", "conversations", "conversations/x", "analytics", "events"]:
+            for http in (customer.http, nobody):
+                assert http.get(f"/v1/staff/{path}").status_code == 401
 
 
 def test_a_staff_session_is_no_customers(counter: Counter, staff: httpx.Client) -> None:

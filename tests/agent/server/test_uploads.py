@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from counter import Counter
 from PIL import Image
 from visits import Visit, custom, types
@@ -34,37 +33,38 @@ def send(visit: Visit, data: bytes, name: str = "x", kind: str = "application/oc
     return visit.http.post("/v1/uploads", files={"file": (name, data, kind)})
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_taken_whatever_its_name(visit: Visit, form: str) -> None:
-    answer = send(visit, picture(form), "../../etc/passwd\0.exe", "text/html")
-    assert answer.status_code == 200
-    assert answer.json()["kind"] == "photo"
+def test_a_picture_is_taken_whatever_its_name(visit: Visit) -> None:
+    for form in ("JPEG", "PNG", "WEBP"):
+        answer = send(visit, picture(form), "../../etc/passwd\0.exe", "text/html")
+        assert answer.status_code == 200
+        assert answer.json()["kind"] == "photo"
 
 
 def test_a_recording_is_taken(visit: Visit) -> None:
     assert send(visit, recording()).json()["kind"] == "voice"
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"<html><script>alert(1)</script></html>",
-        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
-        b"GIF89a" + b"\0" * 100,
-        b"\xff\xd8\xff" + b"\0" * 2000,
-        b"\x89PNG\r\n\x1a\n<script>alert(1)</script>",
-        b"RIFF\x00\x00\x00\x00AVI LIST",
-        b"OggS" + b"<script>alert(1)</script>" * 50,
-        b"\x1aE\xdf\xa3" + os.urandom(500),
-        b"ID3" + b"\0" * 500,
-        b"PK\x03\x04" + b"\0" * 100,
-        b"%PDF-1.7",
-        b"\0\0\0\x18ftypmp42" + b"\0" * 200,
-    ],
-)
-def test_what_only_looks_like_one_is_refused(visit: Visit, data: bytes, tmp_path: Path) -> None:
-    assert send(visit, data, "photo.jpg", "image/jpeg").status_code == 415
+NO_UPLOADS = [
+    b"",
+    b"<html><script>alert(1)</script></html>",
+    b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+    b"GIF89a" + b"\0" * 100,
+    b"\xff\xd8\xff" + b"\0" * 2000,
+    b"\x89PNG\r\n\x1a\n<script>alert(1)</script>",
+    b"RIFF\x00\x00\x00\x00AVI LIST",
+    b"OggS" + b"<script>alert(1)</script>" * 50,
+    b"\x1aE\xdf\xa3" + os.urandom(500),
+    b"ID3" + b"\0" * 500,
+    b"PK\x03\x04" + b"\0" * 100,
+    b"%PDF-1.7",
+    b"\0\0\0\x18ftypmp42" + b"\0" * 200,
+]
+"""What only looks like a picture or a recording, or like nothing."""
+
+
+def test_what_only_looks_like_one_is_refused(visit: Visit, tmp_path: Path) -> None:
+    for data in NO_UPLOADS:
+        assert send(visit, data, "photo.jpg", "image/jpeg").status_code == 415, data[:20]
     assert list((tmp_path / "data" / "uploads").iterdir()) == []
 
 

@@ -1,9 +1,9 @@
 /** Who waits for a person or is helped by one, and all conversations. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { attempt, get } from "./api";
 import { ConversationPage } from "./conversation";
-import { Loading, nameOf, Nothing, spaced, time, useFetched } from "./parts";
+import { Loading, nameOf, Nothing, Search, spaced, time, useFetched } from "./parts";
 import type { Listed, Waiting } from "./wire";
 import { say } from "./words";
 
@@ -51,24 +51,23 @@ export function InboxPage({ chosen, news }: { chosen: string | null; news: News 
 }
 
 export function ConversationsPage({ chosen, news }: { chosen: string | null; news: News }) {
-  const [query, setQuery] = useState("");
+  const asked = useRef("");
   const [found, setFound] = useState<Listed[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
-  const search = (before: string | null) =>
+  const search = (query: string, before: string | null) =>
     attempt(async () => {
-      const asked = new URLSearchParams(before ? { query, before } : { query });
-      const page = await get<{ conversations: Listed[]; next: string | null }>(`/conversations?${asked}`);
+      const page = await get<{ conversations: Listed[]; next: string | null }>(
+        `/conversations?${new URLSearchParams(before ? { query, before } : { query })}`,
+      );
       setFound((earlier) => (before ? [...(earlier ?? []), ...page.conversations] : page.conversations));
       setNext(page.next);
     });
-  useEffect(() => void search(null), []);
+  useEffect(() => void search("", null), []);
   return (
     <div class="split">
       <h1 class="unseen">{say("conversations")}</h1>
       <nav class="list" aria-label={say("conversations")}>
-        <form class="search" role="search" onSubmit={(event) => { event.preventDefault(); void search(null); }}>
-          <input type="search" value={query} aria-label={say("search")} placeholder={say("search")} onInput={(event) => setQuery(event.currentTarget.value)} />
-        </form>
+        <Search search={(words) => void search((asked.current = words), null)} />
         {!found ? <Loading /> : found.length === 0 ? <Nothing /> : null}
         {found?.map((each) => (
           <a key={each.id} href={`#/conversations/${each.id}`} aria-current={each.id === chosen ? "page" : undefined}>
@@ -85,7 +84,7 @@ export function ConversationsPage({ chosen, news }: { chosen: string | null; new
           </a>
         ))}
         {next && (
-          <button type="button" onClick={() => void search(next)}>
+          <button type="button" onClick={() => void search(asked.current, next)}>
             {say("more")}
           </button>
         )}

@@ -51,3 +51,12 @@ export function spaced(name: string): string {
 export function nameOf(customer: Customer | null): string {
   return customer ? (customer.name ?? customer.id) : say("visitor");
 }
+
+export function Search({ search }: { search: (words: string) => void }) {
+  const [words, setWords] = useState("");
+  return (
+    <form class="search" role="search" onSubmit={(event) => { event.preventDefault(); search(words); }}>
+      <input type="search" value={words} aria-label={say("search")} placeholder={say("search")} onInput={(event) => setWords(event.currentTarget.value)} />
+    </form>
+  );
+}

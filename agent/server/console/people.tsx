@@ -6,6 +6,7 @@ import { Loading, Nothing, spaced, useFetched } from "./parts";
 import type { Review } from "./wire";
 import { say } from "./words";
 
+/** What `storehand review` takes: a tool, or a reply of some kind. */
 const LABELS = [
   "search_products",
   "identify_product",
@@ -17,13 +18,14 @@ const LABELS = [
   "quote_exchange",
   "quote_cancellation",
   "quote_order_change",
+  "quote_address_change",
   "hand_to_human",
-  "reply",
+  ...["greeting", "thanks", "goodbye", "agree", "about_me", "out_of_scope", "unclear"].map((talk) => `reply:${talk}`),
 ];
 
 export function ReviewPage() {
   const [list, again] = useFetched<Review[]>("/review");
-  const label = (id: string, name: string) => attempt(() => call("POST", "/review", { id, label: name })).then(again);
+  const label = (id: number, name: string) => attempt(() => call("POST", "/review", { id, label: name })).then(again);
   return (
     <div class="page">
       <header class="bar">
@@ -33,22 +35,41 @@ export function ReviewPage() {
       {!list ? <Loading /> : list.length === 0 ? <Nothing /> : null}
       {list?.map((each) => (
         <section key={each.id} class="card sentence">
-          <p lang={each.language}>“{each.text}”</p>
-          <p class="quiet">{[each.why, each.chosen && spaced(each.chosen)].filter(Boolean).join(" · ")}</p>
-          <select aria-label={say("label")} value="" onChange={(event) => void label(each.id, event.currentTarget.value)}>
-            <option value="" disabled>
-              {say("label")} …
-            </option>
-            {LABELS.map((name) => (
-              <option key={name} value={name}>
-                {spaced(name)}
-              </option>
+          <p lang={each.language}>“{each.said}”</p>
+          <p class="quiet">
+            {[...each.reasons.map(spaced), each.times > 1 && `× ${each.times}`, each.comment && `“${each.comment}”`].filter(Boolean).join(" · ")}
+          </p>
+          <div class="line">
+            {likeliest(each.shares).map(([name, share]) => (
+              <button key={name} type="button" onClick={() => void label(each.id, name)}>
+                {spaced(name)} <small>{Math.round(share * 100)} %</small>
+              </button>
             ))}
-          </select>
+            <select aria-label={say("label")} value="" onChange={(event) => void label(each.id, event.currentTarget.value)}>
+              <option value="" disabled>
+                {say("label")} …
+              </option>
+              {LABELS.map((name) => (
+                <option key={name} value={name}>
+                  {spaced(name)}
+                </option>
+              ))}
+            </select>
+            <button type="button" class="quiet-button" onClick={() => void label(each.id, "drop")}>
+              {say("skip")}
+            </button>
+          </div>
         </section>
       ))}
     </div>
   );
+}
+
+function likeliest(shares: Record<string, number>): [string, number][] {
+  return Object.entries(shares)
+    .filter(([name]) => LABELS.includes(name))
+    .toSorted((one, other) => other[1] - one[1])
+    .slice(0, 2);
 }
 
 export function CustomersPage() {

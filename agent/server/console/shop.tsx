@@ -2,25 +2,22 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { attempt, call } from "./api";
-import { Loading, local, Nothing, useFetched } from "./parts";
+import { Loading, local, Nothing, Search, spaced, useFetched } from "./parts";
 import type { Imported, LocalText, ShopClause, ShopProduct } from "./wire";
 import { say } from "./words";
 
 export function CataloguePage({ chosen }: { chosen: string | null }) {
-  const [query, setQuery] = useState("");
   const [asked, setAsked] = useState("");
-  const [found, again] = useFetched<{ products: ShopProduct[] }>(`/catalog?query=${encodeURIComponent(asked)}`);
+  const [found] = useFetched<{ products: ShopProduct[] }>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
   if (chosen) return <ProductForm id={chosen} />;
   return (
     <div class="page">
       <header class="bar">
         <h1>{say("catalogue")}</h1>
         <span class="space" />
-        <form class="search" role="search" onSubmit={(event) => { event.preventDefault(); setAsked(query); }}>
-          <input type="search" value={query} aria-label={say("search")} placeholder={say("search")} onInput={(event) => setQuery(event.currentTarget.value)} />
-        </form>
+        <Search search={setAsked} />
       </header>
-      <Import done={again} />
+      <ImportPreview />
       <section class="card">
         {!found ? (
           <Loading />
@@ -116,12 +113,15 @@ function ProductForm({ id }: { id: string }) {
 }
 
 export function RulesPage({ chosen }: { chosen: string | null }) {
-  const [found] = useFetched<{ clauses: ShopClause[] }>(chosen ? null : "/clauses");
+  const [asked, setAsked] = useState("");
+  const [found] = useFetched<{ clauses: ShopClause[] }>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
   if (chosen) return <ClauseForm id={chosen} />;
   return (
     <div class="page">
       <header class="bar">
         <h1>{say("rules")}</h1>
+        <span class="space" />
+        <Search search={setAsked} />
       </header>
       <section class="card">
         {!found ? (
@@ -195,7 +195,7 @@ function Texts({ name, value, change, long = false }: { name: string; value: Loc
         const rest = {
           value: both[language] ?? "",
           lang: language,
-          onInput: (event: preact.TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) => change({ ...both, [language]: event.currentTarget.value }),
+          onInput: (event: preact.TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) => change({ ...both, [language]: event.currentTarget.value || null }),
         };
         return (
           <label key={language}>
@@ -209,66 +209,66 @@ function Texts({ name, value, change, long = false }: { name: string; value: Loc
 
 const FORMATS = ["jsonl", "shopify", "woocommerce", "google-merchant", "json-ld"];
 
-function Import({ done }: { done: () => void }) {
+/** What `storehand import` would do with a file; nothing is changed from here. */
+function ImportPreview() {
   const [file, setFile] = useState<File | null>(null);
   const [format, setFormat] = useState(FORMATS[0]!);
   const [told, setTold] = useState<Imported | null>(null);
-  const [finished, setFinished] = useState(false);
-  const send = (preview: boolean) =>
+  const preview = () =>
     attempt(async () => {
       const form = new FormData();
       form.append("file", file!);
-      setTold(await call<Imported>("POST", `/import?format=${format}&preview=${preview}`, form));
-      setFinished(!preview);
-      if (!preview) done();
+      setTold(await call<Imported>("POST", `/import?format=${format}&preview=true`, form));
     });
-  const changed = () => {
-    setTold(null);
-    setFinished(false);
-  };
   return (
     <details class="card import">
       <summary>{say("import")}</summary>
       <p class="quiet">{say("importHelp")}</p>
-      <form class="line" onSubmit={(event) => { event.preventDefault(); void send(true); }}>
+      <form class="line" onSubmit={(event) => { event.preventDefault(); void preview(); }}>
         <label>
           {say("format")}{" "}
-          <select value={format} onChange={(event) => { setFormat(event.currentTarget.value); changed(); }}>
+          <select value={format} onChange={(event) => { setFormat(event.currentTarget.value); setTold(null); }}>
             {FORMATS.map((each) => (
               <option key={each}>{each}</option>
             ))}
           </select>
         </label>
         <label>
-          {say("file")} <input type="file" required onChange={(event) => { setFile(event.currentTarget.files?.[0] ?? null); changed(); }} />
+          {say("file")} <input type="file" required onChange={(event) => { setFile(event.currentTarget.files?.[0] ?? null); setTold(null); }} />
         </label>
-        <button type="submit" disabled={!file}>
+        <button type="submit" class="main" disabled={!file}>
           {say("preview")}
-        </button>
-        <button type="button" class="main" disabled={!told || finished} onClick={() => void send(false)}>
-          {say("import")}
         </button>
       </form>
       {told && (
         <div role="status">
           <p>
-            {finished && <strong>{say("imported")} </strong>}
-            {say("accepted", { n: told.accepted })}: {say("changes", told.changes)}
+            {Object.entries(told.accepted)
+              .map(([kind, count]) => `${spaced(kind)}: ${count}`)
+              .join(" · ")}
           </p>
-          {told.rejected.length > 0 && (
-            <>
-              <h3>{say("rejected")}</h3>
-              <ul class="plain">
-                {told.rejected.map((each, place) => (
-                  <li key={place}>
-                    {say("line", { n: each.line })}: {each.why}
-                  </li>
-                ))}
-              </ul>
-            </>
-          )}
+          <Names title={say("added")} names={told.changes.added} />
+          <Names title={say("changed")} names={told.changes.changed} />
+          <Names title={say("removed")} names={told.changes.removed} />
+          <Names title={say("rejected")} names={told.rejected.map((each) => `${each.line}: ${each.why}`)} />
         </div>
       )}
+    </details>
+  );
+}
+
+function Names({ title, names }: { title: string; names: string[] }) {
+  if (names.length === 0) return null;
+  return (
+    <details>
+      <summary>
+        {title} ({names.length})
+      </summary>
+      <ul class="plain">
+        {names.map((name) => (
+          <li key={name}>{name}</li>
+        ))}
+      </ul>
     </details>
   );
 }

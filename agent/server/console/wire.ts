@@ -107,16 +107,18 @@ export interface ShopClause {
 }
 
 export interface Imported {
-  accepted: number;
-  rejected: { line: number | string; why: string }[];
-  changes: { added: number; changed: number; removed: number };
+  accepted: Record<string, number>;
+  rejected: { line: string; why: string }[];
+  changes: { added: string[]; changed: string[]; removed: string[] };
 }
 
 export interface Review {
-  id: string;
-  text: string;
+  id: number;
+  said: string;
   language: string;
-  why?: string;
-  chosen?: string | null;
-  count?: number;
+  shares: Record<string, number>;
+  done: string;
+  reasons: string[];
+  comment: string;
+  times: number;
 }

@@ -13,11 +13,13 @@ export class Refused extends Error {
     super(`${status} ${code}: ${text}`);
   }
 
-  /** Whether the same request may succeed a little later. */
+  /** Whether a proxy, not the server itself, said no: the same request may succeed a little later. */
   get passing(): boolean {
-    return this.status === 429 || this.status >= 502;
+    return this.status >= 502 && this.code === UNSPOKEN;
   }
 }
+
+const UNSPOKEN = "unexpected";
 
 /** What a customer's message carries beside its text. */
 export interface Said {
@@ -148,7 +150,7 @@ export class Api {
 export async function refusal(response: Response): Promise<Refused> {
   const told = (await response.json().catch(() => null)) as { error?: { code?: string; message?: string; reference?: string } } | null;
   const error = told?.error;
-  return new Refused(response.status, error?.code ?? "unexpected", error?.message ?? "", error?.reference ?? null);
+  return new Refused(response.status, error?.code ?? UNSPOKEN, error?.message ?? "", error?.reference ?? null);
 }
 
 // A browser may forbid a page its storage; then the conversation lasts as long as the page.

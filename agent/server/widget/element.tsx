@@ -8,7 +8,8 @@ import { Widget } from "./panel";
 import css from "./widget.css?inline";
 import type { Handover, Identity, Language, Page, Product } from "./wire";
 
-const SCRIPT = document.currentScript as HTMLScriptElement | null;
+// A module script is not the document's current one.
+const SCRIPT = (document.currentScript ?? document.querySelector('script[src$="/widget.js"]')) as HTMLScriptElement | null;
 const NAME = "storehand-chat";
 
 class StorehandChat extends HTMLElement {

@@ -23,12 +23,12 @@ export function AnalyticsPage() {
           ))}
         </select>
       </header>
-      {told ? <Told told={told} /> : <Loading />}
+      {told ? <Told told={told} days={days} /> : <Loading />}
     </div>
   );
 }
 
-function Told({ told }: { told: Analytics }) {
+function Told({ told, days }: { told: Analytics; days: number }) {
   const conversations = told.volume.reduce((sum, each) => sum + each.conversations, 0);
   const handed = told.handedOver.reduce((sum, each) => sum + each.count, 0);
   const thumbs = told.thumbs.up + told.thumbs.down;
@@ -45,7 +45,7 @@ function Told({ told }: { told: Analytics }) {
       </div>
       <section class="card">
         <h2>{say("volume")}</h2>
-        <Volume volume={told.volume} />
+        <Volume volume={everyDay(told.volume, days)} />
       </section>
       <div class="columns">
         <Ranked title={say("topics")} rows={told.topics.map((each) => [spaced(each.tool), each.count])} />
@@ -70,12 +70,20 @@ function Tile({ name, figure, more }: { name: string; figure: string; more?: str
 const WIDTH = 720;
 const HEIGHT = 180;
 
+/** The last days, with those on which nobody wrote; days are UTC's, as the server counts them. */
+function everyDay(volume: Analytics["volume"], days: number): Analytics["volume"] {
+  const told = new Map(volume.map((each) => [each.day, each]));
+  return Array.from({ length: days }, (_, place) => {
+    const day = new Date(Date.now() - (days - 1 - place) * 86_400_000).toISOString().slice(0, 10);
+    return told.get(day) ?? { day, conversations: 0, messages: 0 };
+  });
+}
+
 /** A bar a day; its title tells both numbers. */
 function Volume({ volume }: { volume: Analytics["volume"] }) {
-  const most = Math.max(1, ...volume.map((each) => each.conversations));
-  const step = WIDTH / Math.max(1, volume.length);
+  const most = Math.max(2, ...volume.map((each) => each.conversations));
+  const step = WIDTH / volume.length;
   const date = (day: string) => new Date(`${day}T12:00`).toLocaleDateString(language.value, { day: "numeric", month: "short" });
-  if (volume.length === 0) return <Nothing />;
   return (
     <figure class="plot">
       <svg viewBox={`-34 -8 ${WIDTH + 34} ${HEIGHT + 30}`} role="img" aria-label={say("volume")}>

@@ -143,7 +143,7 @@ function TraceOf({ trace }: { trace: Trace }) {
           <h4>{say("allowed")}</h4>
           <p class="tags">
             {trace.allowed.map((tool) => (
-              <span key={tool} class={tool === trace.chosen ? "tag chosen" : "tag"}>
+              <span key={tool} class={tool.split(" ")[0] === trace.chosen ? "tag chosen" : "tag"}>
                 {spaced(tool)}
               </span>
             ))}

@@ -67,7 +67,7 @@ export function ReviewPage() {
 
 function likeliest(shares: Record<string, number>): [string, number][] {
   return Object.entries(shares)
-    .filter(([name]) => LABELS.includes(name))
+    .filter(([name, share]) => LABELS.includes(name) && share >= 0.01)
     .toSorted((one, other) => other[1] - one[1])
     .slice(0, 2);
 }

@@ -68,11 +68,15 @@ export class Api {
 
   private async begin(language: Language): Promise<Session> {
     // A customer's session is only used again where the page identifies them: after signing out nobody else reads it.
-    const slot = this.key(this.identity ? "customer" : "visitor");
-    const earlier = recall(slot) ?? (this.identity ? recall(this.key("visitor")) : null);
-    const begun = await this.json<Session>("/v1/session", { identity: this.identity, session: earlier, language });
-    this.session = begun;
-    remember(slot, begun.session);
+    const { identity } = this;
+    const slot = this.key(identity ? "customer" : "visitor");
+    const earlier = recall(slot) ?? (identity ? recall(this.key("visitor")) : null);
+    const begun = await this.json<Session>("/v1/session", { identity, session: earlier, language });
+    // The page may have signed somebody in or out meanwhile.
+    if (identity === this.identity) {
+      this.session = begun;
+      remember(slot, begun.session);
+    }
     return begun;
   }
 

@@ -75,6 +75,8 @@ export class Chat {
   });
 
   page: Page = {};
+  /** Which start of the conversation is the present one. */
+  private round = 0;
   private reading: AbortController | null = null;
   private listening: AbortController | null = null;
 
@@ -87,9 +89,11 @@ export class Chat {
   async start(): Promise<void> {
     if (this.state.value === "starting" || this.state.value === "ready") return;
     this.state.value = "starting";
+    const round = ++this.round;
     try {
       const session = await this.signedIn();
       const history = await this.api.history();
+      if (round !== this.round) return;
       batch(() => {
         this.shop.value = session.shop.name;
         const pending = history.pendingQuote?.id;
@@ -104,6 +108,7 @@ export class Chat {
       if (history.activeRun) void this.read(history.activeRun, null);
       this.listen();
     } catch (error) {
+      if (round !== this.round) return;
       this.state.value = "failed";
       this.report(error);
     }
@@ -127,18 +132,20 @@ export class Chat {
     this.leave();
     batch(() => {
       this.messages.value = [];
-      this.run.value = this.handover.value = null;
+      this.handover.value = null;
       this.signInFailed.value = false;
-      this.state.value = "idle";
     });
     if (this.open.value) await this.start();
   }
 
-  /** Let go of every connection; the server finishes what it is writing. */
+  /** Let go of every connection; the server finishes what it is writing, and the next start reads it. */
   leave(): void {
+    this.round++;
     this.reading?.abort();
     this.listening?.abort();
     this.reading = this.listening = null;
+    this.run.value = null;
+    this.state.value = "idle";
   }
 
   async setLanguage(language: Language): Promise<void> {

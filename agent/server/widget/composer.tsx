@@ -7,15 +7,17 @@ import { useParts, useWords } from "./parts";
 import type { Word } from "./words";
 
 /** The photo that goes with the next message. */
-export interface Photo {
+interface Photo {
   file: Blob;
   preview: string;
 }
 
-export function Composer({ photo, setPhoto }: { photo: Photo | null; setPhoto: (photo: Photo | null) => void }) {
+/** `dropped` is the file that was let fall on the panel last. */
+export function Composer({ dropped }: { dropped: File | null }) {
   const { chat } = useParts();
   const words = useWords();
   const [text, setText] = useState("");
+  const [photo, setPhoto] = useState<Photo | null>(null);
   const [trouble, setTrouble] = useState<Word | null>(null);
   const [sending, setSending] = useState(false);
   const [recording, setRecording] = useState<Recording | null>(null);
@@ -46,6 +48,8 @@ export function Composer({ photo, setPhoto }: { photo: Photo | null; setPhoto: (
     }
     field.current?.focus();
   };
+
+  useEffect(() => void add(dropped), [dropped]);
 
   const upload = async (file: Blob, name: string) => {
     setSending(true);

@@ -1,9 +1,8 @@
 /** The button in the page's corner and the panel that it opens. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Composer, type Photo } from "./composer";
+import { Composer } from "./composer";
 import { Icon } from "./icons";
-import { pictureIn, preparePhoto } from "./media";
 import { Messages } from "./messages";
 import { PartsContext, useParts, useWords, type Parts } from "./parts";
 import { fromMarkdown } from "./safe";
@@ -52,7 +51,7 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
   const { chat, close } = useParts();
   const words = useWords();
   const dialog = useRef<HTMLDialogElement>(null);
-  const [photo, setPhoto] = useState<Photo | null>(null);
+  const [dropped, setDropped] = useState<File | null>(null);
   const [dragged, setDragged] = useState(false);
   const open = chat.open.value;
 
@@ -80,13 +79,6 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
     if (open && document.activeElement === document.body) focusFirst(dialog.current!);
   }, [chat.run.value, chat.handover.value, source]);
 
-  const drop = async (event: DragEvent) => {
-    event.preventDefault();
-    setDragged(false);
-    const picture = pictureIn(event.dataTransfer);
-    const prepared = picture && (await preparePhoto(picture).catch(() => null));
-    if (prepared) setPhoto({ file: prepared, preview: URL.createObjectURL(prepared) });
-  };
   const escape = (event: Event) => {
     event.preventDefault();
     if (source) leaveSource();
@@ -114,7 +106,11 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
       onDragLeave={(event) => {
         if (!dialog.current!.contains(event.relatedTarget as Node | null)) setDragged(false);
       }}
-      onDrop={(event) => void drop(event)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setDragged(false);
+        setDropped(event.dataTransfer?.files[0] ?? null);
+      }}
     >
       <Header />
       {chat.down.value && (
@@ -128,7 +124,7 @@ function Panel({ source, leaveSource }: { source: Wanted | null; leaveSource: ()
         </p>
       )}
       {chat.state.value === "failed" ? <NotStarted /> : <Messages />}
-      <Composer photo={photo} setPhoto={setPhoto} />
+      <Composer dropped={dropped} />
       <p class="unseen" aria-live="polite">
         {chat.spoken.value}
       </p>

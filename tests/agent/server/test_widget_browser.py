@@ -403,3 +403,35 @@ def test_what_the_customer_looks_at_goes_with_the_message(opened: Opened, server
     page.get_by_role("button", name="Helpful", exact=True).wait_for()
     props = next(body["forwardedProps"] for _, path, body in server.asked if path == "/v1/runs")
     assert props["page"] == {"product": "p001", "url": f"{server.address}/"}
+
+
+def test_who_is_signed_in_while_the_chat_starts_gets_their_own_conversation(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.evaluate(
+        "(async () => { const chat = document.querySelector('storehand-chat');"
+        " chat.identify(null); chat.identify({ jwt: 'one' }); await chat.identify({ jwt: 'two' }); })()"
+    )
+    page.get_by_role("button", name="Where is my order?").wait_for()
+    say(page, "how long do I have?")
+    read(page, "Within 30 days.").wait_for()
+    sessions = [body["identity"] for _, path, body in server.asked if path == "/v1/session"]
+    assert sessions[-1] == {"jwt": "two"}
+    assert page.get_by_text("could not").count() == 0
+
+
+@pytest.mark.parametrize(("kind", "buffer", "told"), [("image/png", "picture", "Photo"), ("text/plain", "words", "not a picture")])
+def test_a_photo_is_dropped_on_the_panel(opened: Opened, kind: str, buffer: str, told: str) -> None:
+    page = opened()
+    page.evaluate(DROP, {"kind": kind, "isPicture": buffer == "picture"})
+    found = page.get_by_role("img", name=told) if buffer == "picture" else page.get_by_role("alert").get_by_text(told)
+    found.wait_for()
+
+
+DROP = """async ({ kind, isPicture }) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 9, height: 9 });
+    const picture = await new Promise((resolve) => canvas.toBlob(resolve, kind));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([isPicture ? picture : "words"], "dropped", { type: kind }));
+    const panel = document.querySelector("storehand-chat").shadowRoot.querySelector("dialog");
+    panel.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""

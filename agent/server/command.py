@@ -18,9 +18,9 @@ def serve(settings: Settings, shop: str, err: Console) -> None:
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Other packages' lines may hold what customers said.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("storehand").setLevel(logging.INFO)
     # One slot of the model for each conversation that is answered at the same time, or some would wait for others to end.
     model = settings.model.model_copy(update={"conversations": settings.server.turns_at_once})
     settings = settings.model_copy(update={"model": model})

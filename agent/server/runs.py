@@ -42,6 +42,8 @@ from tools.kit.clock import Clock
 from tools.kit.phrases import phrase
 
 log = logging.getLogger("storehand.server")
+STOPPING_SECONDS = 10
+"""Given to answers that were stopped because the server ends."""
 
 
 @dataclass
@@ -153,13 +155,18 @@ class Runs:
         """Take no more; give those under way their time, then stop them: what they have said is kept."""
         with self._lock:
             self._is_closing = True
-        ends = time.monotonic() + self._settings.shutdown_seconds
-        while time.monotonic() < ends and self._queues:
-            time.sleep(0.05)
+        self._wait_for_the_last(self._settings.shutdown_seconds)
         with self._lock:
             for run in self._live.values():
                 run.stop.set()
-        self._pool.shutdown(wait=True)
+        self._wait_for_the_last(STOPPING_SECONDS)
+        # What does not end even so is told when the next process starts.
+        self._pool.shutdown(wait=False)
+
+    def _wait_for_the_last(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while self._queues and time.monotonic() < ends:
+            time.sleep(0.05)
 
     def _check_room(self, queue: deque[Run]) -> None:
         if self._is_closing:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from agent.models.control_tokens import control_token_pattern
 from agent.models.llama_engine import Engine, PrefixStates, load_engine
+from agent.models.stopping import Stopped, stoppable
 from tools.kit.errors import ModelFailed, WeightsUnavailable
 
 TIMINGS = {"prompt_n": 7, "cache_n": 900, "predicted_n": 3}
@@ -158,6 +160,50 @@ def test_all_slots_busy_for_too_long_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ModelFailed, match=r"model\.conversations"):
         next(engine.stream([B], timeout_s=0.05))
     gate.set()
+
+
+def test_slots_are_given_in_the_order_of_asking(tmp_path: Path) -> None:
+    gate = threading.Event()
+    server = FakeLlama(gate, "x")
+    engine = engine_of(server, tmp_path, conversations=1)
+    talkers = []
+    for number in range(5):
+        talkers.append(threading.Thread(target=say, args=(engine, {"role": "user", "content": str(number)})))
+        talkers[-1].start()
+        while len(server.requests) + len(engine._waiting) <= number:
+            time.sleep(0.005)
+    gate.set()
+    for talker in talkers:
+        talker.join()
+    assert [each["messages"][0]["content"] for each in server.requests] == ["0", "1", "2", "3", "4"]
+
+
+def test_the_stop_button_ends_an_answer_that_has_not_begun_and_the_wait_for_a_slot(tmp_path: Path) -> None:
+    gate = threading.Event()
+    server = FakeLlama(gate, *["more"] * 1000)
+    engine = engine_of(server, tmp_path, conversations=1)
+    ended: list[str] = []
+
+    def talk(button: threading.Event) -> None:
+        with stoppable(button), pytest.raises(Stopped):
+            say(engine, A)
+        ended.append("stopped")
+
+    buttons = [threading.Event(), threading.Event()]
+    talkers = [threading.Thread(target=talk, args=(button,)) for button in buttons]
+    for talker in talkers:
+        talker.start()
+    began = time.monotonic()
+    for button in buttons:
+        button.set()
+    for talker in talkers:
+        talker.join()
+    assert ended == ["stopped", "stopped"]
+    assert time.monotonic() - began < 3
+    gate.set()
+    server.words = ("again",)
+    assert say(engine, B) == "again"
+    assert server.written <= 3
 
 
 def test_closing_the_stream_stops_the_model_and_frees_its_slot(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -68,6 +69,18 @@ def test_a_stop_of_the_server_cuts_long_answers_off_and_keeps_what_was_said(open
         kept = counter.app.state.services.store.messages(visit.conversation)
         assert kept[0].role == "customer"
         assert "".join(each.text for each in kept[1:]) == text_of(told).strip()
+
+
+def test_a_stop_of_the_server_ends_what_waits_too(open_counter: Callable[..., Counter]) -> None:
+    counter = open_counter(Reciter(text="Have a look at it. " * 500, pause_s=0.05), shutdown_seconds=0)
+    with Visit(counter) as visit, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(visit.say, QUESTION, "r1")
+        wait_until(lambda: visit.history()["activeRun"] == "r1")
+        second = pool.submit(visit.say, "good morning", "r2")
+        wait_until(lambda: visit.history()["activeRun"] == "r2")
+        counter.server.should_exit = True
+        assert [types(each.result(30))[-1] for each in (first, second)] == ["RUN_FINISHED", "RUN_FINISHED"]
+    counter.close()
 
 
 class Process:

@@ -3,12 +3,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { attempt, call } from "./api";
 import { Loading, local, Nothing, Search, spaced, useFetched } from "./parts";
-import type { Imported, LocalText, ShopClause, ShopProduct } from "./wire";
-import { say } from "./words";
+import type { Catalogue, Imported, LocalText, ShopClause, ShopProduct } from "./wire";
+import { language, say } from "./words";
 
 export function CataloguePage({ chosen }: { chosen: string | null }) {
   const [asked, setAsked] = useState("");
-  const [found] = useFetched<{ products: ShopProduct[] }>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
+  const [found] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
   if (chosen) return <ProductForm id={chosen} />;
   return (
     <div class="page">
@@ -38,7 +38,7 @@ export function CataloguePage({ chosen }: { chosen: string | null }) {
                   <td>
                     <a href={`#/catalogue/${product.id}`}>{local(product.title)}</a> <small>{product.id}</small>
                   </td>
-                  <td>{prices(product)}</td>
+                  <td>{prices(product, found.currency)}</td>
                   <td>{product.variants.reduce((sum, each) => sum + (each.stock ?? 0), 0)}</td>
                 </tr>
               ))}
@@ -50,18 +50,26 @@ export function CataloguePage({ chosen }: { chosen: string | null }) {
   );
 }
 
-function prices(product: ShopProduct): string {
+/** How many minor units a unit has: 100 cents to the dollar, 1 yen to the yen. */
+function minorUnits(currency: string): number {
+  return 10 ** (new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2);
+}
+
+function prices(product: ShopProduct, currency: string): string {
   const all = product.variants.map((each) => each.price_cents).filter((each) => each !== null);
-  const [least, most] = [Math.min(...all) / 100, Math.max(...all) / 100];
   if (all.length === 0) return "–";
-  return least === most ? least.toFixed(2) : `${least.toFixed(2)} – ${most.toFixed(2)}`;
+  const money = new Intl.NumberFormat(language.value, { style: "currency", currency });
+  const ends = [...new Set([Math.min(...all), Math.max(...all)])];
+  return ends.map((each) => money.format(each / minorUnits(currency))).join(" – ");
 }
 
 function ProductForm({ id }: { id: string }) {
   const [kept] = useFetched<ShopProduct>(`/products/${encodeURIComponent(id)}`);
   const [product, setProduct] = useState<ShopProduct | null>(null);
+  const [catalogue] = useFetched<Catalogue>(`/catalog?query=${encodeURIComponent(id)}`);
   useEffect(() => setProduct(kept), [kept]);
-  if (!product) return <Loading />;
+  if (!product || !catalogue) return <Loading />;
+  const units = minorUnits(catalogue.currency);
   const variant = (place: number, changed: Partial<ShopProduct["variants"][number]>) =>
     setProduct({ ...product, variants: product.variants.map((each, at) => (at === place ? { ...each, ...changed } : each)) });
   return (
@@ -72,7 +80,9 @@ function ProductForm({ id }: { id: string }) {
         <thead>
           <tr>
             <th>{say("variant")}</th>
-            <th>{say("price")}</th>
+            <th>
+              {say("price")} ({catalogue.currency})
+            </th>
             <th>{say("stock")}</th>
           </tr>
         </thead>
@@ -86,11 +96,12 @@ function ProductForm({ id }: { id: string }) {
                   <input
                     type="number"
                     min={0}
-                    step={0.01}
-                    required
-                    aria-label={`${say("price")}: ${name}`}
-                    value={each.price_cents === null ? "" : (each.price_cents / 100).toFixed(2)}
-                    onChange={(event) => variant(place, { price_cents: Math.round(event.currentTarget.valueAsNumber * 100) })}
+                    step={1 / units}
+                    aria-label={`${say("price")} (${catalogue.currency}): ${name}`}
+                    value={each.price_cents === null ? "" : (each.price_cents / units).toFixed(Math.log10(units))}
+                    onChange={(event) =>
+                      variant(place, { price_cents: event.currentTarget.value === "" ? null : Math.round(event.currentTarget.valueAsNumber * units) })
+                    }
                   />
                 </td>
                 <td>
@@ -114,7 +125,7 @@ function ProductForm({ id }: { id: string }) {
 
 export function RulesPage({ chosen }: { chosen: string | null }) {
   const [asked, setAsked] = useState("");
-  const [found] = useFetched<{ clauses: ShopClause[] }>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
+  const [found] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
   if (chosen) return <ClauseForm id={chosen} />;
   return (
     <div class="page">
@@ -191,15 +202,15 @@ function Texts({ name, value, change, long = false }: { name: string; value: Loc
   const both = typeof value === "string" ? { en: value } : value;
   return (
     <div class="texts">
-      {(["en", "zh"] as const).map((language) => {
+      {(["en", "zh"] as const).map((each) => {
         const rest = {
-          value: both[language] ?? "",
-          lang: language,
-          onInput: (event: preact.TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) => change({ ...both, [language]: event.currentTarget.value || null }),
+          value: both[each] ?? "",
+          lang: each,
+          onInput: (event: preact.TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) => change({ ...both, [each]: event.currentTarget.value || null }),
         };
         return (
-          <label key={language}>
-            {name} ({say(language === "en" ? "english" : "chinese")}){long ? <textarea rows={4} {...rest} /> : <input {...rest} />}
+          <label key={each}>
+            {name} ({say(each === "en" ? "english" : "chinese")}){long ? <textarea rows={4} {...rest} /> : <input {...rest} />}
           </label>
         );
       })}

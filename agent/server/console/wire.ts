@@ -106,6 +106,12 @@ export interface ShopClause {
   effective_to?: string | null;
 }
 
+export interface Catalogue {
+  currency: string;
+  products: ShopProduct[];
+  clauses: ShopClause[];
+}
+
 export interface Imported {
   accepted: Record<string, number>;
   rejected: { line: string; why: string }[];

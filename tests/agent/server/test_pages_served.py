@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conftest import Open
 from counter import QUESTION, Counter, Reciter
+from visits import Visit
 
 Opened = Callable[..., Any]
 PASSWORD = "three words apart"
@@ -138,3 +139,28 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened
     page.get_by_role("button", name="中文").click()
     page.get_by_role("heading", name="数据分析").wait_for()
     context.close()
+
+
+def test_staff_change_a_price_and_erase_a_customer(opened: Opened, counter: Counter) -> None:
+    with Visit(counter, "c001") as visit:
+        visit.say("show me a linen dress")
+    page = opened(counter, "/console/#/catalogue")
+    sign_in(page, counter)
+    page.get_by_label("Search").fill("breeze linen")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Breeze Linen Midi Dress").click()
+    page.get_by_label("Price (USD): light blue, XS").fill("70.5")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    changed = counter.shop.product("p001")
+    assert changed is not None
+    assert changed.variants[0].price_cents == 7050
+    page.get_by_role("link", name="Customers").click()
+    page.get_by_label("Customer's id").fill("c001")
+    page.get_by_role("button", name="Erase everything").click()
+    assert page.get_by_role("button", name="Erase for good").is_disabled()
+    page.get_by_label("Type the customer's id").fill("c001")
+    page.get_by_role("button", name="Erase for good").click()
+    page.get_by_text('"receipt"').wait_for()
+    with Visit(counter, "c001") as visit:
+        assert visit.history()["messages"] == []

@@ -419,7 +419,9 @@ def test_who_is_signed_in_while_the_chat_starts_gets_their_own_conversation(open
     assert page.get_by_text("could not").count() == 0
 
 
-@pytest.mark.parametrize(("kind", "buffer", "told"), [("image/png", "picture", "Photo"), ("text/plain", "words", "not a picture")])
+@pytest.mark.parametrize(
+    ("kind", "buffer", "told"), [("image/png", "picture", "Photo"), ("text/plain", "words", "not a picture")]
+)
 def test_a_photo_is_dropped_on_the_panel(opened: Opened, kind: str, buffer: str, told: str) -> None:
     page = opened()
     page.evaluate(DROP, {"kind": kind, "isPicture": buffer == "picture"})

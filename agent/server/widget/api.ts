@@ -55,11 +55,6 @@ export class Api {
     this.starting = null;
   }
 
-  /** Ask for the session again at the next `start`: the conversation stays. */
-  renew(): void {
-    this.starting = null;
-  }
-
   /** Forget what this browser keeps of the conversation. */
   forget(): void {
     for (const slot of ["visitor", "customer"]) remember(this.key(slot), null);

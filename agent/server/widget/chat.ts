@@ -69,6 +69,8 @@ export class Chat {
   /** What a screen reader says next. */
   readonly spoken = signal("");
   readonly signInFailed = signal(false);
+  /** What could not be done last, in the server's words; "" where it was not reached. */
+  readonly trouble = signal<string | null>(null);
   readonly quickReplies = computed(() => {
     const last = this.messages.value.at(-1);
     return last?.role === "agent" && !last.open && !this.run.value ? (last.quickReplies ?? []) : [];
@@ -148,16 +150,10 @@ export class Chat {
     this.state.value = "idle";
   }
 
-  async setLanguage(language: Language): Promise<void> {
-    this.language.value = language;
-    if (this.state.value !== "ready") return;
-    this.api.renew();
-    await this.api.start(language).catch((error: unknown) => this.report(error));
-  }
-
   /** Say something, or answer a quote. `preview` is the photo's own address in this browser. */
   async send(said: Said, upload?: Message["upload"]): Promise<void> {
     if (this.run.value || this.state.value !== "ready") return;
+    this.trouble.value = null;
     const runId = crypto.randomUUID();
     this.run.value = runId;
     if (said.text || upload) {
@@ -175,7 +171,7 @@ export class Chat {
 
   /** Stop the answer that is being written; what was said so far stays said. */
   async stop(): Promise<void> {
-    if (this.run.value) await this.api.stop(this.run.value).catch((error: unknown) => this.report(error));
+    if (this.run.value) await this.api.stop(this.run.value).catch((error: unknown) => this.complain(error));
   }
 
   async askForPerson(): Promise<void> {
@@ -183,13 +179,13 @@ export class Chat {
       await this.api.person();
       this.handOver(this.handover.value ?? { state: "waiting", staff: null });
     } catch (error) {
-      this.report(error);
+      this.complain(error);
     }
   }
 
   async thumb(message: Message, thumb: "up" | "down", reason = ""): Promise<void> {
     this.change(message.id, { thumb });
-    await this.api.feedback(message.id, thumb, reason).catch((error: unknown) => this.report(error));
+    await this.api.feedback(message.id, thumb, reason).catch((error: unknown) => this.complain(error));
   }
 
   async again(message: Message): Promise<void> {
@@ -315,6 +311,12 @@ export class Chat {
       if (each.quote?.id === id) return { ...each, ...changed };
       return each.quoteState === "pending" && changed.quoteState === "pending" ? { ...each, quoteState: "past" } : each;
     });
+  }
+
+  /** Tell the customer too that something could not be done. */
+  complain(error: unknown): void {
+    this.trouble.value = error instanceof Refused ? error.text : "";
+    this.report(error);
   }
 
   report(error: unknown): void {

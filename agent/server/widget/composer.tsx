@@ -18,7 +18,8 @@ export function Composer({ dropped }: { dropped: File | null }) {
   const words = useWords();
   const [text, setText] = useState("");
   const [photo, setPhoto] = useState<Photo | null>(null);
-  const [trouble, setTrouble] = useState<Word | null>(null);
+  const trouble = chat.trouble.value;
+  const setTrouble = (word: Word | null) => (chat.trouble.value = word && words(word));
   const [sending, setSending] = useState(false);
   const [recording, setRecording] = useState<Recording | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -56,8 +57,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
     try {
       return await chat.api.upload(file, name);
     } catch (error) {
-      chat.report(error);
-      setTrouble("unreachable");
+      chat.complain(error);
       return null;
     } finally {
       setSending(false);
@@ -96,9 +96,9 @@ export function Composer({ dropped }: { dropped: File | null }) {
   if (recording) return <Recorder recording={recording} />;
   return (
     <form class="composer" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
-      {trouble && (
+      {trouble !== null && (
         <p class="trouble" role="alert">
-          {words(trouble)}
+          {trouble || words("unreachable")}
         </p>
       )}
       <div class="box">

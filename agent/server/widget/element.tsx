@@ -56,7 +56,7 @@ class StorehandChat extends HTMLElement {
   }
 
   attributeChangedCallback(_name: string, before: string | null): void {
-    if (this.chat && before !== null) void this.chat.setLanguage(this.wantedLanguage());
+    if (this.chat && before !== null) this.chat.language.value = this.wantedLanguage();
   }
 
   /** Show the conversation. */

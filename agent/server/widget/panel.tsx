@@ -174,7 +174,7 @@ function Header() {
         class="bare language"
         lang={say(language, "switchLang")}
         aria-label={words("switchLabel")}
-        onClick={() => void chat.setLanguage(language === "en" ? "zh" : "en")}
+        onClick={() => (chat.language.value = language === "en" ? "zh" : "en")}
       >
         {words("switchTo")}
       </button>

@@ -65,6 +65,7 @@ class TellingServer:
         self.runs: dict[str, Run] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self.breaks: list[int] = []
+        self.refusals: dict[str, str] = {}
         self.updates: list[Event] = []
         self.changed = threading.Condition()
         self.go_on = threading.Event()
@@ -200,6 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
             told.runs[path.split("/")[3]].stopped = True
             told.go_on.set()
             self._json(202, {})
+        elif path in self.told.refusals:
+            self._json(413, {"error": {"code": "refused", "message": self.told.refusals[path], "reference": "r2"}})
         elif path == "/v1/uploads":
             voice = b'filename="voice' in raw
             self._json(200, {"id": "u-1", "kind": "voice" if voice else "photo", "bytes": len(raw)})

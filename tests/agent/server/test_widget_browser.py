@@ -429,6 +429,22 @@ def test_a_photo_is_dropped_on_the_panel(opened: Opened, kind: str, buffer: str,
     found.wait_for()
 
 
+def test_what_the_server_refuses_is_told_in_its_words(browser: Any, server: TellingServer) -> None:
+    server.refusals = {"/v1/uploads": "This photo is too large.", "/v1/person": "Nobody is here at night."}
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(server.address)
+    page.get_by_role("button", name="Open the chat").click()
+    page.get_by_role("button", name="Where is my order?").wait_for()
+    page.get_by_role("button", name="Talk to a person").click()
+    page.get_by_role("alert").get_by_text("Nobody is here at night.").wait_for()
+    page.evaluate(DROP, {"kind": "image/png", "isPicture": True})
+    page.get_by_role("img", name="Photo").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("alert").get_by_text("This photo is too large.").wait_for()
+    assert page.get_by_role("img", name="Photo").is_visible()
+    page.close()
+
+
 DROP = """async ({ kind, isPicture }) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 9, height: 9 });
     const picture = await new Promise((resolve) => canvas.toBlob(resolve, kind));

@@ -1,9 +1,9 @@
 /** How the assistant does: numbers, plots drawn as SVG, and what is missing from the shop, ranked. */
 
 import { useState } from "preact/hooks";
-import { Loading, Nothing, spaced, useFetched } from "./parts";
+import { Loading, Nothing, useFetched } from "./parts";
 import type { Analytics } from "./wire";
-import { language, say } from "./words";
+import { language, named, say } from "./words";
 
 const PERIODS = [7, 30, 90];
 
@@ -48,8 +48,8 @@ function Told({ told, days }: { told: Analytics; days: number }) {
         <Volume volume={everyDay(told.volume, days)} />
       </section>
       <div class="columns">
-        <Ranked title={say("topics")} rows={told.topics.map((each) => [spaced(each.tool), each.count])} />
-        <Ranked title={say("reasons")} rows={told.handedOver.map((each) => [spaced(each.why), each.count])} />
+        <Ranked title={say("topics")} rows={told.topics.map((each) => [named(each.tool), each.count])} />
+        <Ranked title={say("reasons")} rows={told.handedOver.map((each) => [named(each.why), each.count])} />
         <Ranked title={say("emptySearches")} rows={told.emptySearches.map((each) => [each.words, each.count])} />
         <Ranked title={say("noAnswer")} rows={told.unanswered.map((each) => [each.question, each.count])} />
       </div>

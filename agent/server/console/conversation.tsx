@@ -3,9 +3,9 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { fromMarkdown } from "../widget/safe";
 import { attempt, call, download, request, staff } from "./api";
-import { Loading, nameOf, spaced, time, useFetched } from "./parts";
+import { Loading, nameOf, time, useFetched } from "./parts";
 import type { Conversation, Packet, Said, Trace } from "./wire";
-import { say } from "./words";
+import { named, say } from "./words";
 
 /** `news` grows when something may have been said in it. */
 export function ConversationPage({ id, news }: { id: string; news: number }) {
@@ -71,7 +71,7 @@ function PacketCard({ packet }: { packet: Packet }) {
         <dt>{say("goal")}</dt>
         <dd>{packet.goal}</dd>
         <dt>{say("why")}</dt>
-        <dd>{spaced(packet.why)}</dd>
+        <dd>{named(packet.why)}</dd>
         {packet.steps.length > 0 && (
           <>
             <dt>{say("tried")}</dt>
@@ -79,7 +79,7 @@ function PacketCard({ packet }: { packet: Packet }) {
               <ul>
                 {packet.steps.map((step, place) => (
                   <li key={place}>
-                    <strong>{spaced(step.tool)}</strong> {step.outcome}
+                    <strong>{named(step.tool)}</strong> {step.outcome}
                   </li>
                 ))}
               </ul>
@@ -134,7 +134,7 @@ function TraceOf({ trace }: { trace: Trace }) {
   return (
     <details class="trace">
       <summary>
-        {say("trace")}: <strong>{trace.chosen ? spaced(trace.chosen) : "reply"}</strong>
+        {say("trace")}: <strong>{named(trace.chosen ?? "reply")}</strong>
         {trace.share !== null && ` · ${say("sure", { share: `${Math.round(trace.share * 100)} %` })}`}
         {trace.seconds.total !== undefined && ` · ${say("seconds", { n: trace.seconds.total.toFixed(2) })}`}
       </summary>
@@ -144,7 +144,7 @@ function TraceOf({ trace }: { trace: Trace }) {
           <p class="tags">
             {trace.allowed.map((tool) => (
               <span key={tool} class={tool.split(" ")[0] === trace.chosen ? "tag chosen" : "tag"}>
-                {spaced(tool)}
+                {tool.split(" ").map(named).join(" ")}
               </span>
             ))}
           </p>
@@ -161,7 +161,7 @@ function TraceOf({ trace }: { trace: Trace }) {
         )}
         {trace.steps.map((step, place) => (
           <li key={place}>
-            <h4>{spaced(step.tool)}</h4>
+            <h4>{named(step.tool)}</h4>
             <pre>{JSON.stringify(step.arguments, null, 1)}</pre>
             <ul>
               {step.facts.map((fact, number) => (
@@ -185,7 +185,7 @@ function TraceOf({ trace }: { trace: Trace }) {
           <ul class="durations">
             {seconds.map(([part, each]) => (
               <li key={part}>
-                <span>{spaced(part)}</span>
+                <span>{named(part)}</span>
                 <meter min={0} max={longest} value={each} aria-label={part} />
                 <span>{say("seconds", { n: each.toFixed(2) })}</span>
               </li>

@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { attempt, get } from "./api";
 import { ConversationPage } from "./conversation";
-import { Loading, nameOf, Nothing, Search, spaced, time, useFetched } from "./parts";
+import { Loading, nameOf, Nothing, Search, time, useFetched } from "./parts";
 import type { Listed, Waiting } from "./wire";
-import { say } from "./words";
+import { named, say } from "./words";
 
 /** How often there was news: of the list, and of a conversation. */
 export interface News {
@@ -35,7 +35,7 @@ export function InboxPage({ chosen, news }: { chosen: string | null; news: News 
               </span>
               <span class="first">{each.goal}</span>
               <span class="quiet">
-                {spaced(each.why)} · {time(each.since)} {each.unanswered > 0 && <b>· {say("unanswered", { n: each.unanswered })}</b>}
+                {named(each.why)} · {time(each.since)} {each.unanswered > 0 && <b>· {say("unanswered", { n: each.unanswered })}</b>}
               </span>
             </a>
           ))
@@ -73,7 +73,7 @@ export function ConversationsPage({ chosen, news }: { chosen: string | null; new
           <a key={each.id} href={`#/conversations/${each.id}`} aria-current={each.id === chosen ? "page" : undefined}>
             <span class="top">
               <strong>{each.customer ?? say("visitor")}</strong>
-              {each.state !== "none" && <span class={`badge ${each.state}`}>{spaced(each.state)}</span>}
+              {each.state !== "none" && <span class={`badge ${each.state}`}>{named(each.state)}</span>}
             </span>
             <span class="first">{each.first}</span>
             <span class="quiet">

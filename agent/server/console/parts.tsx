@@ -43,11 +43,6 @@ export function local(text: LocalText | null | undefined): string {
   return text[language.value] || text.en || text.zh || "";
 }
 
-/** Snake-case names as words: `search_products` is "search products". */
-export function spaced(name: string): string {
-  return name.replaceAll("_", " ");
-}
-
 export function nameOf(customer: Customer | null): string {
   return customer ? (customer.name ?? customer.id) : say("visitor");
 }

@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { attempt, call, download, request } from "./api";
-import { Loading, Nothing, spaced, useFetched } from "./parts";
+import { Loading, Nothing, useFetched } from "./parts";
 import type { Review } from "./wire";
-import { say } from "./words";
+import { named, say } from "./words";
 
 /** What `storehand review` takes: a tool, or a reply of some kind. */
 const LABELS = [
@@ -37,12 +37,12 @@ export function ReviewPage() {
         <section key={each.id} class="card sentence">
           <p lang={each.language}>“{each.said}”</p>
           <p class="quiet">
-            {[...each.reasons.map(spaced), each.times > 1 && `× ${each.times}`, each.comment && `“${each.comment}”`].filter(Boolean).join(" · ")}
+            {[...each.reasons.map(named), each.times > 1 && `× ${each.times}`, each.comment && `“${each.comment}”`].filter(Boolean).join(" · ")}
           </p>
           <div class="line">
             {likeliest(each.shares).map(([name, share]) => (
               <button key={name} type="button" onClick={() => void label(each.id, name)}>
-                {spaced(name)} <small>{Math.round(share * 100)} %</small>
+                {named(name)} <small>{Math.round(share * 100)} %</small>
               </button>
             ))}
             <select aria-label={say("label")} value="" onChange={(event) => void label(each.id, event.currentTarget.value)}>
@@ -51,7 +51,7 @@ export function ReviewPage() {
               </option>
               {LABELS.map((name) => (
                 <option key={name} value={name}>
-                  {spaced(name)}
+                  {named(name)}
                 </option>
               ))}
             </select>

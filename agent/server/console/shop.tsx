@@ -2,9 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { attempt, call } from "./api";
-import { Loading, local, Nothing, Search, spaced, useFetched } from "./parts";
+import { Loading, local, Nothing, Search, useFetched } from "./parts";
 import type { Catalogue, Imported, LocalText, ShopClause, ShopProduct } from "./wire";
-import { language, say } from "./words";
+import { language, named, say } from "./words";
 
 export function CataloguePage({ chosen }: { chosen: string | null }) {
   const [asked, setAsked] = useState("");
@@ -255,7 +255,7 @@ function ImportPreview() {
         <div role="status">
           <p>
             {Object.entries(told.accepted)
-              .map(([kind, count]) => `${spaced(kind)}: ${count}`)
+              .map(([kind, count]) => `${named(kind)}: ${count}`)
               .join(" · ")}
           </p>
           <Names title={say("added")} names={told.changes.added} />

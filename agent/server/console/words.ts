@@ -221,3 +221,47 @@ export const language = signal<Language>(navigator.language.startsWith("zh") ? "
 export function say(word: Word, gaps: Record<string, string | number> = {}): string {
   return { en, zh }[language.value][word].replace(/\{(\w+)\}/g, (_, gap: string) => String(gaps[gap] ?? ""));
 }
+
+/** Chinese for the names that the server gives tools, reasons and parts of a turn; in English they read as they are. */
+const NAMES: Record<string, string> = {
+  search_products: "查找商品",
+  identify_product: "识别商品",
+  recommend_products: "推荐商品",
+  advise_size: "尺码建议",
+  answer_from_policy: "查询规则",
+  track_order: "查询订单",
+  quote_return: "退货",
+  quote_exchange: "换货",
+  quote_cancellation: "取消订单",
+  quote_order_change: "修改订单",
+  quote_address_change: "修改地址",
+  commit_quote: "办理已确认的方案",
+  hand_to_human: "转人工",
+  reply: "直接回复",
+  asked: "客户要求",
+  over_cap: "超出金额上限",
+  only_staff: "须由人工处理",
+  failed_repeatedly: "多次未能解决",
+  angry: "客户不满",
+  not_covered: "规则未涵盖",
+  unsure: "把握不足",
+  asked_back: "曾反问",
+  handed_over: "已转人工",
+  corrected: "被客户纠正",
+  thumbs_down: "差评",
+  waiting: "等待中",
+  held: "人工处理中",
+  intake: "接收",
+  decide: "判断",
+  act: "执行",
+  first_token: "首字",
+  total: "合计",
+  products: "商品",
+  variants: "规格",
+  clauses: "规则",
+};
+
+/** A snake-case name of the server's as words. */
+export function named(name: string): string {
+  return (language.value === "zh" && NAMES[name]) || name.replaceAll("_", " ");
+}

@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help chat serve test check setup clean
+.PHONY: help chat serve test check setup widget clean
 
 help:
 	@echo "make chat   set everything up and talk to the demo shop"
 	@echo "make serve  set everything up and serve the demo shop at http://127.0.0.1:8600/"
 	@echo "make test   set everything up and run all tests"
+	@echo "make widget build the chat widget and the staff console (needs Node 20; the built files are in the repository)"
 	@echo "make clean  delete the virtual environment (weights stay in the user's cache folder)"
 
 # Stamps are written last, so an interrupted step is done again; pip's own cache keeps what it had fetched.
@@ -54,6 +55,9 @@ check: $(VENV)/installed-test
 test: check
 	$(BIN)/storehand setup
 	$(BIN)/python -m pytest
+
+widget:
+	cd agent/server && npm ci --no-fund --no-audit && npm run build
 
 clean:
 	rm -rf $(VENV)

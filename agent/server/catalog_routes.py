@@ -28,8 +28,9 @@ _FILE_NAMES = {"jsonl": "products.jsonl", "google-merchant": "feed.tsv", "json-l
 
 
 class CatalogList(BaseModel):
-    """Products and clauses whose id, title or category hold the words asked for; of many, the first ones."""
+    """Products and clauses whose id, title or category hold the words asked for; of many, the first ones. Prices are in `currency`."""
 
+    currency: str
     products: list[Product]
     clauses: list[Clause]
 
@@ -68,7 +69,7 @@ def catalog(server: Server, _: Staff, query: Annotated[str, Query(max_length=200
 
     products = [each for each in server.shop.products() if fits(each.id, *each.title.all(), *each.category.all())]
     clauses = [each for each in server.shop.all_clauses() if fits(each.id, each.topic, *each.title.all(), *each.text.all())]
-    return CatalogList(products=products[:LISTED], clauses=clauses[:LISTED])
+    return CatalogList(currency=server.shop.info.currency, products=products[:LISTED], clauses=clauses[:LISTED])
 
 
 @router.get("/products/{product}", responses=responses(401, 404))

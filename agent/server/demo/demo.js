@@ -6,7 +6,7 @@ function showChat() {
   document.querySelector("storehand-chat")?.remove();
   const chat = document.createElement("storehand-chat");
   chat.setAttribute("language", language.value);
-  if (who.value) chat.setAttribute("identity-jwt", who.value);
+  if (who.value) chat.setAttribute("jwt", who.value);
   document.body.append(chat);
 }
 

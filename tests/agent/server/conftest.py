@@ -1,4 +1,4 @@
-"""A server of one's own for each module that needs no other."""
+"""A server of one's own for each module that needs no other, and a browser for the pages that it gives out."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +15,8 @@ from tools.shop import sqlite_shop
 from tools.shop.importers import import_shop
 from tools.shop.policy import Policy
 from tools.shop.sqlite_shop import SqliteShop
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 Open = Callable[..., Counter]
 
@@ -71,3 +73,20 @@ def visit(counter: Counter) -> Iterator[Visit]:
     """A visitor's conversation."""
     with Visit(counter) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium with a microphone that hums; tests are skipped where there is none."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the browser's driver is not installed: pip install playwright"
+    )
+    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    sound = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    with sync_api.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=program, args=arguments + sound)
+        yield running
+        running.close()

@@ -1,0 +1,226 @@
+/** Where the customer writes, adds a photo or speaks. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icons";
+import { clipName, pictureIn, preparePhoto, record, type Recording } from "./media";
+import { useParts, useWords } from "./parts";
+import type { Word } from "./words";
+
+/** The photo that goes with the next message. */
+interface Photo {
+  file: Blob;
+  preview: string;
+}
+
+/** `dropped` is the file that was let fall on the panel last. */
+export function Composer({ dropped }: { dropped: File | null }) {
+  const { chat } = useParts();
+  const words = useWords();
+  const [text, setText] = useState("");
+  const [photo, setPhoto] = useState<Photo | null>(null);
+  const trouble = chat.trouble.value;
+  const setTrouble = (word: Word | null) => (chat.trouble.value = word && words(word));
+  const [sending, setSending] = useState(false);
+  const [recording, setRecording] = useState<Recording | null>(null);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const running = chat.run.value !== null;
+  const ready = chat.state.value === "ready" && !running && !sending;
+
+  useEffect(() => {
+    // The field grows with its text.
+    const area = field.current;
+    if (!area) return;
+    area.style.blockSize = "auto";
+    area.style.blockSize = `${area.scrollHeight}px`;
+  }, [text, recording, chat.open.value]);
+
+  useEffect(() => {
+    if (recording) return () => field.current?.focus();
+  }, [recording]);
+
+  const add = async (file: File | null | undefined) => {
+    if (!file) return;
+    setTrouble(null);
+    try {
+      const prepared = await preparePhoto(file);
+      setPhoto({ file: prepared, preview: URL.createObjectURL(prepared) });
+    } catch {
+      setTrouble("noPicture");
+    }
+    field.current?.focus();
+  };
+
+  useEffect(() => void add(dropped), [dropped]);
+
+  const upload = async (file: Blob, name: string) => {
+    setSending(true);
+    try {
+      return await chat.api.upload(file, name);
+    } catch (error) {
+      chat.complain(error);
+      return null;
+    } finally {
+      setSending(false);
+    }
+  };
+
+  const submit = async () => {
+    const said = text.trim();
+    if (!ready || (!said && !photo)) return;
+    setTrouble(null);
+    if (!photo) {
+      setText("");
+      return chat.send({ text: said });
+    }
+    const sent = await upload(photo.file, "photo.jpg");
+    if (!sent) return;
+    setText("");
+    setPhoto(null);
+    return chat.send({ text: said, uploads: [sent.id] }, { kind: "photo", preview: photo.preview });
+  };
+
+  const speak = async () => {
+    setTrouble(null);
+    try {
+      const begun = await record();
+      setRecording(begun);
+      const clip = await begun.clip;
+      setRecording(null);
+      const sent = clip && (await upload(clip, clipName(clip)));
+      if (sent) void chat.send({ text: "", uploads: [sent.id] }, { kind: "voice" });
+    } catch {
+      setTrouble("noMicrophone");
+    }
+  };
+
+  if (recording) return <Recorder recording={recording} />;
+  return (
+    <form class="composer" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
+      {trouble !== null && (
+        <p class="trouble" role="alert">
+          {trouble || words("unreachable")}
+        </p>
+      )}
+      <div class="box">
+        {photo && (
+          <div class="attach">
+            <img src={photo.preview} alt={words("photoSent")} />
+            <button type="button" aria-label={words("removePhoto")} onClick={() => setPhoto(null)}>
+              <Icon name="close" size={14} />
+            </button>
+          </div>
+        )}
+        <textarea
+          ref={field}
+          rows={1}
+          maxLength={4000}
+          value={text}
+          dir="auto"
+          enterkeyhint="send"
+          aria-label={words("writeLabel")}
+          placeholder={words("write")}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onPaste={(event) => {
+            const picture = pictureIn(event.clipboardData);
+            if (picture) {
+              event.preventDefault();
+              void add(picture);
+            }
+          }}
+          onKeyDown={(event) => {
+            // Enter also ends the choice of characters in an input method for Chinese.
+            if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+              event.preventDefault();
+              void submit();
+            }
+          }}
+        />
+        <div class="tools">
+          <FileButton icon="photo" label={words("photo")} add={add} />
+          <FileButton icon="camera" label={words("camera")} add={add} camera />
+          <button type="button" class="bare" aria-label={words("voice")} title={words("voice")} disabled={!ready} onClick={() => void speak()}>
+            <Icon name="mic" />
+          </button>
+          <span class="space" />
+          {running ? (
+            <button type="button" class="go" aria-label={words("stop")} title={words("stop")} onClick={() => void chat.stop()}>
+              <span class="square" />
+            </button>
+          ) : (
+            <button type="submit" class="go" aria-label={words("send")} disabled={!ready || (!text.trim() && !photo)}>
+              <Icon name="send" />
+            </button>
+          )}
+        </div>
+      </div>
+    </form>
+  );
+}
+
+/** A button for a file; with `camera` it takes a picture at once, and is shown only where a finger is the pointer. */
+function FileButton({ icon, label, add, camera = false }: { icon: "photo" | "camera"; label: string; add: (file: File | undefined) => void; camera?: boolean }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" class={camera ? "bare camera" : "bare"} aria-label={label} title={label} onClick={() => input.current!.click()}>
+        <Icon name={icon} />
+      </button>
+      <input
+        ref={input}
+        type="file"
+        hidden
+        accept="image/*"
+        {...(camera ? { capture: "environment" } : {})}
+        onChange={(event) => {
+          add(event.currentTarget.files?.[0]);
+          event.currentTarget.value = "";
+        }}
+      />
+    </>
+  );
+}
+
+const BARS = 28;
+
+function Recorder({ recording }: { recording: Recording }) {
+  const words = useWords();
+  const [levels, setLevels] = useState<number[]>(() => Array<number>(BARS).fill(0));
+  const [seconds, setSeconds] = useState(0);
+  const send = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    send.current?.focus();
+    const begun = Date.now();
+    const timer = setInterval(() => {
+      setLevels((before) => [...before.slice(1), recording.level()]);
+      setSeconds(Math.floor((Date.now() - begun) / 1000));
+    }, 90);
+    return () => clearInterval(timer);
+  }, [recording]);
+  const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  return (
+    <div class="composer">
+      <div class="box recorder" role="group" aria-label={words("recording")} onKeyDown={(event) => {
+        if (event.key === "Escape") {
+          // Or the browser would close the panel as well.
+          event.preventDefault();
+          event.stopPropagation();
+          recording.cancel();
+        }
+      }}>
+        <button type="button" class="bare" aria-label={words("cancelVoice")} title={words("cancelVoice")} onClick={() => recording.cancel()}>
+          <Icon name="trash" />
+        </button>
+        <span class="light" aria-hidden="true" />
+        <span class="time">{time}</span>
+        <span class="levels" aria-hidden="true">
+          {levels.map((level, place) => (
+            <i key={place} style={{ blockSize: `${3 + level * 23}px` }} />
+          ))}
+        </span>
+        <button type="button" class="go" ref={send} aria-label={words("sendVoice")} onClick={() => recording.finish()}>
+          <Icon name="send" />
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,166 @@
+"""The widget and the console in a browser against the real server, whose model recites."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import Open
+from counter import QUESTION, Counter, Reciter
+from visits import Visit
+
+Opened = Callable[..., Any]
+PASSWORD = "three words apart"
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Opened]:
+    """Open one of the server's pages in a context of its own; the test fails if the page threw or wrote an error."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_page(counter: Counter, path: str = "/") -> Any:
+        context = browser.new_context(viewport={"width": 1200, "height": 820}, reduced_motion="reduce")
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(counter.url + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def chat(page: Any, customer: str = "") -> Any:
+    """Open the demo page's chat, as a visitor or a demo customer; the list of what was said."""
+    if customer:
+        jwt = page.locator(f"#who option[data-id={customer}]").get_attribute("value")
+        page.evaluate("jwt => document.querySelector('storehand-chat').identify({ jwt })", jwt)
+    page.get_by_role("button", name="Open the chat").click()
+    page.get_by_role("log").get_by_text("digital assistant").wait_for()
+    return page.get_by_role("log")
+
+
+def say(page: Any, words: str) -> None:
+    field = page.get_by_role("textbox", name="Your message")
+    field.fill(words)
+    field.press("Enter")
+
+
+def sign_in(page: Any, counter: Counter) -> None:
+    counter.app.state.services.accounts.add("Mia", PASSWORD)
+    page.get_by_label("Name").fill("Mia")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_customer_finds_asks_and_cancels(opened: Opened, counter: Counter) -> None:
+    page = opened(counter)
+    log = chat(page, "c001")
+    say(page, "show me a linen dress")
+    card = log.locator(".product").first
+    card.get_by_text("$64.90").wait_for()
+    assert card.get_by_text("linen", exact=False).first.is_visible()
+    say(page, "how long do I have for a refund?")
+    log.get_by_role("button", name=re.compile("^Read ")).first.click()
+    page.get_by_text("REF-1").last.wait_for()
+    page.keyboard.press("Escape")
+    say(page, "cancel my order")
+    quote = log.get_by_role("region", name="For you to confirm")
+    quote.get_by_role("button", name="Confirm").click()
+    quote.get_by_text("Confirmed").wait_for()
+    log.get_by_text("is cancelled").wait_for()
+
+
+def test_an_answer_goes_on_after_a_reload(opened: Opened, open_counter: Open) -> None:
+    counter = open_counter(Reciter(pause_s=0.15))
+    page = opened(counter)
+    log = chat(page)
+    say(page, QUESTION)
+    log.get_by_text("Have a look").wait_for()
+    page.reload()
+    log.get_by_text("Which colour and size would you like?").wait_for()
+    log.get_by_role("button", name="Helpful", exact=True).wait_for()
+    assert log.get_by_text(QUESTION).count() == 1
+    assert log.locator(".row.agent .prose").count() == 1
+
+
+def test_staff_take_over_write_and_give_back(opened: Opened, counter: Counter) -> None:
+    customer = opened(counter)
+    log = chat(customer, "c001")
+    staff = opened(counter, "/console/")
+    sign_in(staff, counter)
+    staff.get_by_text("Nobody is waiting").wait_for()
+    say(customer, "I want to talk to a person")
+    staff.locator(".badge.waiting").click()
+    staff.get_by_role("button", name="Take over").click()
+    customer.get_by_text("Mia is with you").wait_for()
+    staff.get_by_label("Reply to the customer").last.fill("Hello, <b>Mia</b> here.")
+    staff.get_by_role("button", name="Send").click()
+    log.get_by_text("Hello, <b>Mia</b> here.").wait_for()
+    say(customer, "my parcel is late")
+    staff.get_by_role("log").get_by_text("my parcel is late").wait_for()
+    staff.get_by_text("How this came about").first.click()
+    staff.get_by_role("heading", name="Allowed").wait_for()
+    staff.get_by_role("button", name="Give back").first.click()
+    staff.get_by_role("button", name="Give back").last.click()
+    customer.get_by_text("Digital assistant", exact=True).wait_for()
+
+
+def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened, counter: Counter, browser: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
+    customer = opened(counter)
+    log = chat(customer, "c001")
+    say(customer, "show me a linen dress")
+    log.locator(".product").first.wait_for()
+    say(customer, "I want to talk to a person")
+    log.get_by_text(re.compile("colleague|person")).first.wait_for()
+    context = browser.new_context(bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{counter.url}/console/")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+    def check() -> None:
+        found = axe.run(page, options={"runOnly": tags}).response["violations"]
+        assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+
+    check()
+    sign_in(page, counter)
+    page.locator(".badge.waiting").click()
+    page.get_by_text("How this came about").first.click()
+    check()
+    page.get_by_role("link", name="Analytics").click()
+    page.get_by_role("img", name="Conversations a day").wait_for()
+    check()
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="数据分析").wait_for()
+    context.close()
+
+
+def test_staff_change_a_price_and_erase_a_customer(opened: Opened, counter: Counter) -> None:
+    with Visit(counter, "c001") as visit:
+        visit.say("show me a linen dress")
+    page = opened(counter, "/console/#/catalogue")
+    sign_in(page, counter)
+    page.get_by_label("Search").fill("breeze linen")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Breeze Linen Midi Dress").click()
+    page.get_by_label("Price (USD): light blue, XS").fill("70.5")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    changed = counter.shop.product("p001")
+    assert changed is not None
+    assert changed.variants[0].price_cents == 7050
+    page.get_by_role("link", name="Customers").click()
+    page.get_by_label("Customer's id").fill("c001")
+    page.get_by_role("button", name="Erase everything").click()
+    assert page.get_by_role("button", name="Erase for good").is_disabled()
+    page.get_by_label("Type the customer's id").fill("c001")
+    page.get_by_role("button", name="Erase for good").click()
+    page.get_by_text('"receipt"').wait_for()
+    with Visit(counter, "c001") as visit:
+        assert visit.history()["messages"] == []

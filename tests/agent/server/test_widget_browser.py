@@ -1,0 +1,455 @@
+"""The widget in a real browser: what a customer sees and can do, and what hostile text cannot."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+from telling_server import Event, TellingServer, custom, text
+
+DESKTOP = {"width": 1100, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+DRESS = {
+    "id": "p001",
+    "title": "Breeze Linen Midi Dress",
+    "price": {"amount": 6490, "currency": "USD", "text": "$64.90"},
+    "picture": "/pictures/p001.webp",
+    "inStock": True,
+    "stock": "In stock",
+    "why": "linen, in your size",
+    "url": "/products/p001",
+}
+QUOTE = {
+    "id": "q1",
+    "kind": "return",
+    "title": "Return · order 1042",
+    "lines": ["Breeze Linen Midi Dress × 1: $64.90", "Return postage: −$5.95"],
+    "total": {"amount": 5895, "currency": "USD", "text": "$58.95"},
+    "clauses": ["RET-1"],
+    "validUntil": "2099-01-01T12:00:00Z",
+}
+SOURCE = {"id": "RET-1", "kind": "clause", "title": "Return window"}
+
+
+def script(body: dict[str, Any], server: TellingServer) -> Iterator[Event]:
+    """What the shop answers in these tests."""
+    said, message, props = body["messages"][-1]["content"], body["message"], body["forwardedProps"]
+    if "agreeTo" in props:
+        yield custom("quoteSettled", {"id": props["agreeTo"], "state": "confirmed", "text": "Return R-7 is registered."})
+        yield from text("Done.", message)
+    elif "decline" in props:
+        yield custom("quoteSettled", {"id": props["decline"], "state": "declined", "text": "Nothing was changed."})
+    elif "return" in said:
+        yield {"type": "TOOL_CALL_START", "toolCallId": "t", "toolCallName": "quote_return"}
+        yield {"type": "TOOL_CALL_RESULT", "toolCallId": "t", "content": "worked out"}
+        yield from text("You can send it back:", message)
+        yield custom("quote", QUOTE)
+    elif "wait" in said:
+        yield {"type": "TOOL_CALL_START", "toolCallId": "t", "toolCallName": "search_products"}
+        yield from text("First half, ", message)[:-1]
+        server.go_on.wait(15)
+        yield {"type": "TEXT_MESSAGE_CONTENT", "messageId": message, "delta": "second half."}
+    elif "break" in said:
+        yield {"type": "RUN_ERROR", "message": "Our answer got lost.", "code": "ref-1"}
+    elif props.get("uploads"):
+        yield custom("heard", {"text": "do you have umbrellas"})
+        yield from text("I looked at what you sent.", message)
+    else:
+        yield from text("Within **30 days**.", message)
+        yield custom("products", [DRESS])
+        yield custom("sources", [SOURCE, {"id": "1042", "kind": "order", "title": "Order 1042"}])
+        yield custom("quickReplies", ["Only in white"])
+
+
+@pytest.fixture
+def server() -> Iterator[TellingServer]:
+    """A server that answers by `script`."""
+    telling = TellingServer(script)
+    yield telling
+    telling.close()
+
+
+Opened = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(browser: Any, server: TellingServer) -> Iterator[Opened]:
+    """Open the shop's page with the chat; the test fails if the page threw, wrote an error or asked another host."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_page(viewport: dict[str, int] = DESKTOP, **options: Any) -> Any:
+        context = browser.new_context(viewport=viewport, permissions=["microphone"], reduced_motion="reduce", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        ours = (server.address, "blob:", "data:")
+        page.on("request", lambda asked: None if asked.url.startswith(ours) else troubles.append(f"asked {asked.url}"))
+        page.goto(server.address)
+        page.get_by_role("button", name=re.compile("Open the chat|打开对话")).click()
+        page.get_by_role("log").get_by_text(re.compile("digital assistant|智能助手")).wait_for()
+        return page
+
+    open_page.troubles = troubles  # type: ignore[attr-defined]
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def say(page: Any, words: str) -> None:
+    """Write and send."""
+    field = page.get_by_role("textbox", name="Your message")
+    field.fill(words)
+    field.press("Enter")
+
+
+def read(page: Any, words: str) -> Any:
+    """The words among what was said, apart from where they are announced to a screen reader."""
+    return page.get_by_role("log").get_by_text(words)
+
+
+def test_an_answer_comes_with_products_and_sources_that_open(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "how long do I have?")
+    read(page, "Within 30 days.").wait_for()
+    assert page.locator(".prose strong").inner_text() == "30 days"
+    card = page.get_by_role("listitem").filter(has_text="Breeze Linen")
+    assert card.locator(".price").inner_text() == "$64.90"
+    assert card.get_by_text("In stock").is_visible()
+    assert "linen, in your size" in card.locator(".why").inner_text()
+    assert card.get_by_role("link").get_attribute("href") == f"{server.address}/products/p001"
+    assert page.wait_for_function(
+        "document.querySelector('storehand-chat').shadowRoot.querySelector('.picture img').naturalWidth > 0"
+    )
+    assert page.get_by_text("Order 1042").is_visible()
+    page.get_by_role("button", name="Read Return window").click()
+    page.get_by_text("as long as they are unused").wait_for()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("button", name="Only in white").click()
+    read(page, "Within 30 days.").nth(1).wait_for()
+    runs = [body for method, path, body in server.asked if path == "/v1/runs"]
+    assert [run["messages"][-1]["content"] for run in runs] == ["how long do I have?", "Only in white"]
+    assert {run["threadId"] for run in runs} == {"c-1"}
+
+
+def test_a_quote_is_confirmed_by_its_button_and_the_page_is_told(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.evaluate("addEventListener('storehand:quote-confirmed', (event) => { window.told = event.detail; })")
+    say(page, "I want to return it")
+    quote = page.get_by_role("region", name="For you to confirm")
+    quote.get_by_text("$58.95").wait_for()
+    assert quote.get_by_text("−$5.95").is_visible()
+    quote.get_by_role("button", name="Confirm").click()
+    quote.get_by_text("Confirmed").wait_for()
+    assert quote.get_by_role("button", name="Confirm").count() == 0
+    assert page.evaluate("window.told") == {"id": "q1", "text": "Return R-7 is registered."}
+    assert server.asked[-1][2]["forwardedProps"]["agreeTo"] == "q1"
+
+
+def test_a_quote_that_is_declined_cannot_be_confirmed_any_more(opened: Opened) -> None:
+    page = opened()
+    say(page, "I want to return it")
+    page.get_by_role("button", name="No, thanks").click()
+    page.get_by_role("region", name="For you to confirm").get_by_text("Declined").wait_for()
+    assert page.get_by_role("button", name="Confirm").count() == 0
+
+
+def test_an_answer_goes_on_after_the_page_is_loaded_again(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    page.reload()
+    read(page, "please wait").wait_for()
+    read(page, "First half,").wait_for()
+    server.go_on.set()
+    read(page, "First half, second half.").wait_for()
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    assert read(page, "please wait").count() == 1
+    assert page.locator(".row.agent .prose").count() == 1
+    assert len(server.runs) == 1
+
+
+def test_a_lost_connection_is_resumed_where_it_broke_and_nothing_runs_twice(opened: Opened, server: TellingServer) -> None:
+    server.breaks = [3, 4]
+    page = opened()
+    say(page, "how long do I have?")
+    read(page, "Within 30 days.").wait_for()
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    assert page.get_by_text("Reconnecting").count() == 0
+    assert [path for method, path, _ in server.asked if path == "/v1/runs"] == ["/v1/runs"]
+    assert len([path for method, path, _ in server.asked if path.endswith("/events")]) == 2
+
+
+def test_the_customer_stops_an_answer(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    page.get_by_role("button", name="Stop the answer").click()
+    page.get_by_role("button", name="Send", exact=True).wait_for()
+    assert read(page, "First half,").is_visible()
+    assert read(page, "second half").count() == 0
+
+
+def test_a_failed_answer_shows_its_reference_and_can_be_asked_for_again(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "break")
+    read(page, "Our answer got lost.").wait_for()
+    assert page.get_by_text("Reference: ref-1").is_visible()
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_timeout(300)
+    assert len(server.runs) == 2
+
+
+def test_the_language_switches_everything_that_the_widget_says(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.get_by_role("button", name="切换到中文").click()
+    page.get_by_text("您好！我是港松的智能助手").wait_for()
+    assert page.get_by_role("textbox", name="您的消息").is_visible()
+    assert page.get_by_role("dialog", name="与港松对话").is_visible()
+    assert page.locator("storehand-chat div[lang]").first.get_attribute("lang") == "zh"
+    page.get_by_role("button", name="Switch to English").click()
+    page.get_by_text("Hello! I'm Harbour & Pine's digital assistant").wait_for()
+
+
+def test_a_chinese_page_gets_a_chinese_widget(opened: Opened, server: TellingServer) -> None:
+    server.page_language = "zh-CN"
+    page = opened()
+    assert page.get_by_role("button", name="我想退货").is_visible()
+
+
+def test_a_person_is_asked_for_and_what_they_write_is_shown_and_counted_while_closed(
+    opened: Opened, server: TellingServer
+) -> None:
+    page = opened()
+    page.get_by_role("button", name="Talk to a person").click()
+    page.get_by_text("We have called a person.").wait_for()
+    page.get_by_role("button", name="Close the chat").first.click()
+    server.tell(custom("handover", {"state": "held", "staff": "Mia"}))
+    server.tell(custom("staffMessage", {"id": "s1", "text": "Hello, Mia here.", "staff": "Mia", "at": "2026-11-24T03:00:00Z"}))
+    page.get_by_role("button", name="Open the chat, 1 new").click()
+    read(page, "Hello, Mia here.").wait_for()
+    assert page.get_by_text("Mia is with you").is_visible()
+
+
+def test_a_thumb_down_asks_why_and_sends_the_reason(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Not helpful").click()
+    with page.expect_response("**/v1/feedback"):
+        page.get_by_role("button", name="Not what I asked").click()
+    page.get_by_text("Thank you!").wait_for()
+    feedback = [body for _, path, body in server.asked if path == "/v1/feedback"]
+    assert [(each["thumb"], each["reason"]) for each in feedback] == [("down", ""), ("down", "Not what I asked")]
+    assert all(each["messageId"].startswith("m-") for each in feedback)
+
+
+def test_a_photo_is_made_smaller_without_its_place_and_sent(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    photo = Image.new("RGB", (3000, 1000), "teal")
+    exif = photo.getexif()
+    exif[0x010E] = "at my home"
+    stored = io.BytesIO()
+    photo.save(stored, "JPEG", exif=exif)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add a photo").click()
+    chooser.value.set_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": stored.getvalue()})
+    page.get_by_role("img", name="Photo").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    read(page, "I looked at what you sent.").wait_for()
+    body = next(body for _, path, body in server.asked if path == "/v1/uploads")
+    picture = Image.open(io.BytesIO(body[body.index(b"\xff\xd8") :]))
+    assert picture.size == (1600, 533)
+    assert b"at my home" not in body
+    assert server.asked[-1][2]["forwardedProps"]["uploads"] == ["u-1"]
+
+
+def test_a_voice_note_is_recorded_cancelled_and_sent_and_shows_what_was_heard(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.get_by_role("button", name="Record a voice message").click()
+    page.get_by_role("button", name="Delete the recording").click()
+    page.get_by_role("button", name="Record a voice message").click()
+    page.get_by_role("group", name="Recording").wait_for()
+    page.wait_for_timeout(400)
+    page.get_by_role("button", name="Send the recording").click()
+    read(page, "do you have umbrellas").wait_for()
+    assert [path for method, path, _ in server.asked if path == "/v1/uploads"] == ["/v1/uploads"]
+
+
+ATTACKS = (
+    "<script>window.attacked = 1</script><img src=x onerror='window.attacked = 2'>"
+    "<svg onload='window.attacked = 3'><use href='https://evil.example/x.svg#y'/></svg>"
+    "<iframe srcdoc='<script>parent.attacked = 4</script>'></iframe><style>*{background:url(https://evil.example/s)}</style>"
+    "\n\n![picture](https://evil.example/pixel.png) [click](javascript:window.attacked=5) [data](data:text/html,<script>6</script>)"
+    " [here](/relative) <a href='javascript:window.attacked=7'>raw</a> [good](https://shop.example/help)"
+)
+
+
+def test_hostile_text_in_any_field_neither_runs_nor_loads_anything(opened: Opened, server: TellingServer) -> None:
+    def hostile(body: dict[str, Any], _: TellingServer) -> Iterator[Event]:
+        yield from text(ATTACKS, body["message"])
+        evil = {"id": ATTACKS, "title": ATTACKS, "stock": ATTACKS, "why": ATTACKS, "inStock": True}
+        price = {"amount": 1, "currency": "USD", "text": ATTACKS}
+        yield custom(
+            "products", [{**evil, "price": price, "picture": "https://evil.example/p.png", "url": "javascript:attacked=8"}]
+        )
+        yield custom("quote", {**QUOTE, "title": ATTACKS, "lines": [ATTACKS], "total": price, "clauses": [ATTACKS]})
+        yield custom("sources", [{"id": ATTACKS, "kind": "clause", "title": ATTACKS}])
+        yield custom("quickReplies", [ATTACKS])
+        yield custom("staffMessage", {"id": "s", "text": ATTACKS, "staff": ATTACKS, "at": "2026-11-24T03:00:00Z"})
+
+    server.script = hostile
+    page = opened()
+    say(page, ATTACKS)
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.attacked") is None
+    assert page.locator("storehand-chat :is(script, iframe, svg use, style, .prose img)").count() == 0
+    links = page.locator(".prose a[href]")
+    assert {link.get_attribute("href") for link in links.all()} == {"https://shop.example/help"}
+    assert {link.get_attribute("rel") for link in links.all()} == {"noopener nofollow"}
+    assert page.locator(".product a").count() == 0
+
+
+FOCUSED = """(() => {
+    const at = document.querySelector("storehand-chat").shadowRoot.activeElement;
+    return at ? at.getAttribute("aria-label") || at.textContent : "";
+})()"""
+
+
+def test_everything_can_be_done_with_the_keyboard_and_focus_comes_back(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.keyboard.type("I want to return it")
+    page.keyboard.press("Enter")
+    confirm = page.get_by_role("button", name="Confirm")
+    confirm.wait_for()
+
+    def focused() -> str:
+        page.wait_for_timeout(50)  # what the key caused is drawn with the next frame
+        return str(page.evaluate(FOCUSED))
+
+    def tab_to(name: str) -> None:
+        for _ in range(20):
+            if focused() == name:
+                return
+            page.keyboard.press("Shift+Tab")
+        pytest.fail(f"'{name}' cannot be reached with the keyboard; the focus is on '{focused()}'")
+
+    tab_to("Rule RET-1")
+    page.keyboard.press("Enter")
+    page.get_by_text("as long as they are unused").wait_for()
+    assert focused() == "Close"
+    page.keyboard.press("Escape")
+    assert focused() == "Rule RET-1"
+    page.keyboard.press("Tab")
+    assert focused() == "Confirm"
+    page.keyboard.press("Space")
+    page.get_by_role("region", name="For you to confirm").get_by_text("Confirmed").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert focused() == "Open the chat"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_axe_finds_no_violation(opened: Opened, server: TellingServer, viewport: dict[str, int], scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
+    page = opened(viewport, color_scheme=scheme, bypass_csp=True)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+    def check() -> None:
+        found = axe.run(page, options={"runOnly": tags}).response["violations"]
+        assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Not helpful").click()
+    say(page, "I want to return it")
+    page.get_by_role("button", name="Confirm").wait_for()
+    page.get_by_role("button", name="Helpful", exact=True).nth(1).wait_for()
+    page.get_by_role("button", name="RET-1").click()
+    page.get_by_text("as long as they are unused").wait_for()
+    check()
+
+
+def test_a_phone_is_filled_and_nothing_flows_over(opened: Opened, server: TellingServer) -> None:
+    page = opened(PHONE)
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    box = page.get_by_role("dialog").bounding_box()
+    assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, PHONE["width"], PHONE["height"])
+    assert page.locator(".messages").evaluate("list => list.scrollWidth <= list.clientWidth")
+
+
+def test_the_page_signs_a_customer_in_and_out(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.evaluate("document.querySelector('storehand-chat').identify({ jwt: 'signed' })")
+    page.evaluate("document.querySelector('storehand-chat').forget()")
+    sessions = [body for _, path, body in server.asked if path == "/v1/session"]
+    assert [each["identity"] for each in sessions] == [None, {"jwt": "signed"}, None]
+    # The visitor's conversation goes on under the customer's name; after signing out nothing of it is left.
+    assert [each["session"] for each in sessions] == [None, "token", None]
+
+
+def test_what_the_customer_looks_at_goes_with_the_message(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.evaluate("document.querySelector('storehand-chat').setPage({ product: 'p001' })")
+    say(page, "is this in stock?")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    props = next(body["forwardedProps"] for _, path, body in server.asked if path == "/v1/runs")
+    assert props["page"] == {"product": "p001", "url": f"{server.address}/"}
+
+
+def test_who_is_signed_in_while_the_chat_starts_gets_their_own_conversation(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    page.evaluate(
+        "(async () => { const chat = document.querySelector('storehand-chat');"
+        " chat.identify(null); chat.identify({ jwt: 'one' }); await chat.identify({ jwt: 'two' }); })()"
+    )
+    page.get_by_role("button", name="Where is my order?").wait_for()
+    say(page, "how long do I have?")
+    read(page, "Within 30 days.").wait_for()
+    sessions = [body["identity"] for _, path, body in server.asked if path == "/v1/session"]
+    assert sessions[-1] == {"jwt": "two"}
+    assert page.get_by_text("could not").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "buffer", "told"), [("image/png", "picture", "Photo"), ("text/plain", "words", "not a picture")]
+)
+def test_a_photo_is_dropped_on_the_panel(opened: Opened, kind: str, buffer: str, told: str) -> None:
+    page = opened()
+    page.evaluate(DROP, {"kind": kind, "isPicture": buffer == "picture"})
+    found = page.get_by_role("img", name=told) if buffer == "picture" else page.get_by_role("alert").get_by_text(told)
+    found.wait_for()
+
+
+def test_what_the_server_refuses_is_told_in_its_words(browser: Any, server: TellingServer) -> None:
+    server.refusals = {"/v1/uploads": "This photo is too large.", "/v1/person": "Nobody is here at night."}
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(server.address)
+    page.get_by_role("button", name="Open the chat").click()
+    page.get_by_role("button", name="Where is my order?").wait_for()
+    page.get_by_role("button", name="Talk to a person").click()
+    page.get_by_role("alert").get_by_text("Nobody is here at night.").wait_for()
+    page.evaluate(DROP, {"kind": "image/png", "isPicture": True})
+    page.get_by_role("img", name="Photo").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("alert").get_by_text("This photo is too large.").wait_for()
+    assert page.get_by_role("img", name="Photo").is_visible()
+    page.close()
+
+
+DROP = """async ({ kind, isPicture }) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 9, height: 9 });
+    const picture = await new Promise((resolve) => canvas.toBlob(resolve, kind));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([isPicture ? picture : "words"], "dropped", { type: kind }));
+    const panel = document.querySelector("storehand-chat").shadowRoot.querySelector("dialog");
+    panel.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""

@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make chat` and `make test`.
+# Two commands do everything on a fresh machine: `make serve` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,5 +1,6 @@
 """A conversation as front ends show it: what customer and agent said, with the cards, and what a person wrote in between."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -73,7 +74,9 @@ def shown_messages(server: Services, conversation: str) -> list[ShownMessage]:
 
 def with_runs(server: Services, conversation: str) -> list[tuple[ShownMessage, str | None]]:
     """All that was said, oldest first, each with its run; a person's messages have none."""
-    said: list[tuple[ShownMessage, str | None]] = [(_shown(each), each.run_id) for each in server.store.messages(conversation)]
+    kept = server.store.messages(conversation)
+    states = {settled["id"]: settled["state"] for each in kept if (settled := each.more.get("settled"))}
+    said: list[tuple[ShownMessage, str | None]] = [(_shown(each, states), each.run_id) for each in kept]
     for entry in server.desk.messages(conversation):
         if entry.speaker == "staff":
             told = staff_message(entry.entry, entry.text, entry.staff, entry.at.isoformat())
@@ -81,7 +84,11 @@ def with_runs(server: Services, conversation: str) -> list[tuple[ShownMessage, s
     return sorted(said, key=lambda each: each[0].at)
 
 
-def _shown(message: Shown) -> ShownMessage:
+def _shown(message: Shown, states: Mapping[str, str]) -> ShownMessage:
+    """The message, its quote with the state that it came to."""
+    quote = message.more.get("quote")
+    if quote and quote["id"] in states:
+        quote = {**quote, "state": states[quote["id"]]}
     return ShownMessage.model_validate(
         {
             "id": message.id,
@@ -90,5 +97,6 @@ def _shown(message: Shown) -> ShownMessage:
             "at": message.at,
             "thumb": message.thumb,
             **message.more,
+            "quote": quote,
         }
     )

@@ -34,9 +34,9 @@ class Telling:
         self.message_id = uuid4().hex
         self.turn: Turn | None = None
         self.more: dict[str, Any] = {}
-        """The answer's cards, by the name of their event."""
-        self.settled = False
-        """Whether a quote that waited is confirmed, declined or expired."""
+        """What is kept beside the answer: its cards, by the name of their event, and `settled`."""
+        self.settled: dict[str, str] | None = None
+        """The quote that waited, its `id`, and the `state` it came to: confirmed, declined or expired."""
         self.said = ""
         self._call_id = ""
         self._is_writing = False
@@ -92,6 +92,8 @@ class Telling:
         self.more = {name: value for name, value in cards.items() if value}
         for name, value in self.more.items():
             self.custom(name, value)
+        if self.settled:
+            self.more["settled"] = self.settled
 
     def _settle(self, turn: Turn) -> None:
         """Tell what became of the quote that waited."""
@@ -107,5 +109,5 @@ class Telling:
             self._tell_settled(self._quote, "declined", turn.reply)
 
     def _tell_settled(self, quote_id: str, state: str, text: str) -> None:
-        self.settled = True
-        self.custom("quoteSettled", {"id": quote_id, "state": state, "text": text})
+        self.settled = {"id": quote_id, "state": state}
+        self.custom("quoteSettled", {**self.settled, "text": text})

@@ -192,7 +192,9 @@ def test_a_quote_is_shown_as_a_card_and_its_button_confirms_it_once(counter: Cou
         assert visit.history()["pendingQuote"] == card
         settled = custom(visit.say("", agreeTo=card["id"]), "quoteSettled")
         assert [(each["id"], each["state"]) for each in settled] == [(card["id"], "confirmed")]
-        assert visit.history()["pendingQuote"] is None
+        history = visit.history()
+        assert history["pendingQuote"] is None
+        assert [each["quote"]["state"] for each in history["messages"] if each["quote"]] == ["confirmed"]
         moved = [each for each in counter.shop.ledger.entries() if each.quote_id == card["id"]]
         assert moved
         visit.say("", agreeTo=card["id"])
@@ -204,7 +206,9 @@ def test_a_quote_that_is_declined_moves_nothing(counter: Counter) -> None:
         (card,) = custom(visit.say(CANCEL), "quote")
         (settled,) = custom(visit.say("", decline=card["id"]), "quoteSettled")
         assert (settled["id"], settled["state"]) == (card["id"], "declined")
-        assert visit.history()["pendingQuote"] is None
+        history = visit.history()
+        assert history["pendingQuote"] is None
+        assert [each["quote"]["state"] for each in history["messages"] if each["quote"]] == ["declined"]
         assert counter.shop.ledger.entries() == []
 
 

@@ -15,6 +15,7 @@ from agent.server import catalog_routes, customers, office_routes, openai_routes
 from agent.server.observing import Watchful
 from agent.server.problems import add_error_answers, responses
 from agent.server.services import Backing, Services, count_request
+from agent.server.tracing import telemetry
 
 log = logging.getLogger("storehand.server")
 MOST_BODY_BYTES = 256_000
@@ -48,6 +49,7 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        telemetry=telemetry(),
     )
     add_error_answers(app)
     for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes):

@@ -256,6 +256,22 @@ class Store:
             ).fetchall()
         return [row["id"] for row in rows]
 
+    def idle_since(self, before: datetime, most: int) -> list[str]:
+        """Conversations in which nothing happened since a time, the oldest first."""
+        with self.database.connected() as connection:
+            rows = connection.execute(
+                "SELECT id FROM conversations WHERE at < ? ORDER BY at LIMIT ?", (stored_time(before), most)
+            ).fetchall()
+        return [row["id"] for row in rows]
+
+    def uploads_of(self, conversation_id: str) -> list[tuple[str, str, datetime]]:
+        """(id, kind, time) of the files that a conversation's customer sent and that are still kept."""
+        with self.database.connected() as connection:
+            rows = connection.execute(
+                "SELECT id, kind, at FROM uploads WHERE conversation_id = ? ORDER BY at", (conversation_id,)
+            ).fetchall()
+        return [(row["id"], row["kind"], datetime.fromisoformat(row["at"])) for row in rows]
+
     def erase(self, conversation_ids: Sequence[str]) -> tuple[dict[str, int], list[str]]:
         """Delete these conversations and all that is kept of them: how many rows of what, and the uploads' ids."""
         counts: dict[str, int] = {"conversations": 0, "messages": 0, "events": 0, "traces": 0, "uploads": 0}

@@ -15,7 +15,9 @@ from opentelemetry.trace import Span, Status, StatusCode
 from agent.events import Event, Said, Step, ToolStarted, Turn
 
 _tracer = trace.get_tracer("storehand")
-_NAMELESS = frozenset({"/v1/session", "/v1/runs", "/v1/uploads", "/v1/history", "/v1/feedback", "/v1/person", "/v1/chat/completions"})
+_NAMELESS = frozenset(
+    {"/v1/session", "/v1/runs", "/v1/uploads", "/v1/history", "/v1/feedback", "/v1/person", "/v1/chat/completions"}
+)
 """Addresses in which no customer, conversation or search can stand."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counter import Counter, Open
+from counter import Counter, Launch, Open
 from visits import Visit
 
 from agent.resources import DEMO_SOURCE
@@ -71,9 +71,6 @@ def visit(counter: Counter) -> Iterator[Visit]:
     """A visitor's conversation."""
     with Visit(counter) as made:
         yield made
-
-
-Launch = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")

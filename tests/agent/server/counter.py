@@ -159,7 +159,7 @@ class Counter(Serving):
         server = {"messages_a_minute": 1000, "sessions_a_minute": 1000, "requests_a_minute": 10000, **server}
         self.settings: Settings = load_settings(data_dir=data, server={"port": port, **server})
         data.mkdir(parents=True, exist_ok=True)
-        self.model = model or Reciter()
+        self.shop_folder, self.model = shop, model or Reciter()
         self.indexed = 0
         opened = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
@@ -195,6 +195,8 @@ class Counter(Serving):
 
 Open = Callable[..., Counter]
 """Opens a server; its arguments are a Counter's after the folders."""
+Launch = Callable[..., Any]
+"""Starts a browser with further arguments for it."""
 
 if __name__ == "__main__":
     counter = Counter(Path(sys.argv[1]), Path(sys.argv[2]), Reciter(pause_s=float(sys.argv[4])), shutdown_seconds=5)

@@ -13,8 +13,7 @@ from typing import Any
 
 import av
 import pytest
-from conftest import Launch
-from counter import Serving
+from counter import Launch, Serving
 from PIL import Image
 from places import PICTURES, shared_data
 from test_pages_served import chat, say, sign_in

@@ -40,7 +40,7 @@ function Told({ told, days }: { told: Analytics; days: number }) {
         <Tile name={say("conversations")} figure={String(conversations)} />
         <Tile name={say("resolved")} figure={percent(told.resolved, conversations)} />
         <Tile name={say("handovers")} figure={String(handed)} more={percent(handed, conversations)} />
-        <Tile name={say("thumbs")} figure={percent(told.thumbs.up, thumbs)} more={`👍 ${told.thumbs.up} · 👎 ${told.thumbs.down}`} />
+        <Tile name={say("thumbs")} figure={percent(told.thumbs.up, thumbs)} more={`${told.thumbs.up} ${say("up")} · ${told.thumbs.down} ${say("down")}`} />
         <Tile name={say("firstWord")} figure={seconds(firstWord.p50)} more={say("p95", { n: seconds(firstWord.p95) })} />
         <Tile name={say("whole")} figure={seconds(whole.p50)} more={say("p95", { n: seconds(whole.p95) })} />
       </div>
@@ -62,6 +62,7 @@ function Days({ volume }: { volume: Analytics["volume"] }) {
       <Bars
         title={say("volume")}
         days={days}
+        wide
         series={[
           { name: say("resolved"), look: "bar", values: volume.map((each) => Math.max(0, each.conversations - each.handedOver)) },
           { name: say("handovers"), look: "other", values: volume.map((each) => each.handedOver) },

@@ -32,7 +32,7 @@ export function Import({ formats, done }: { formats: readonly string[]; done: ()
           <select value={format} onChange={(event) => { setFormat(event.currentTarget.value); setTold(null); }}>
             {formats.map((each) => (
               <option key={each} value={each}>
-                {named(each)}
+                {each === "faq" ? say("faqFile") : each === "policies" ? say("policiesFile") : each}
               </option>
             ))}
           </select>

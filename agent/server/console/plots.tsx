@@ -2,7 +2,8 @@
 
 import { language } from "./words";
 
-const WIDTH = 720;
+const WIDE = 760;
+const NARROW = 360;
 const HEIGHT = 160;
 
 export interface Series {
@@ -19,14 +20,17 @@ interface Plot {
   series: Series[];
   /** How a number is said. */
   told?: (value: number) => string;
+  /** Has the page's width for itself. */
+  wide?: boolean;
 }
 
 /** The parts of a day's sum, one on top of the other. */
-export function Bars({ title, days, series, told = String }: Plot) {
-  const most = Math.max(2, ...days.map((_, place) => series.reduce((sum, each) => sum + (each.values[place] ?? 0), 0)));
-  const step = WIDTH / days.length;
+export function Bars({ title, days, series, told = String, wide = false }: Plot) {
+  // Even, so that the half of it is a whole number too.
+  const most = 2 * Math.ceil(Math.max(2, ...days.map((_, place) => series.reduce((sum, each) => sum + (each.values[place] ?? 0), 0))) / 2);
+  const step = (wide ? WIDE : NARROW) / days.length;
   return (
-    <Frame title={title} days={days} series={series} told={told} most={most}>
+    <Frame title={title} days={days} series={series} told={told} wide={wide} most={most}>
       {days.map((day, place) => {
         let below = 0;
         return (
@@ -45,11 +49,11 @@ export function Bars({ title, days, series, told = String }: Plot) {
 }
 
 /** A point a day, joined; days without one are passed over. */
-export function Lines({ title, days, series, told = String }: Plot) {
+export function Lines({ title, days, series, told = String, wide = false }: Plot) {
   const most = Math.max(0.5, ...series.flatMap((each) => each.values.map((value) => value ?? 0)));
-  const step = WIDTH / days.length;
+  const step = (wide ? WIDE : NARROW) / days.length;
   return (
-    <Frame title={title} days={days} series={series} told={told} most={most}>
+    <Frame title={title} days={days} series={series} told={told} wide={wide} most={most}>
       {series.map((each) => {
         const points = each.values.flatMap((value, place) => (value === null ? [] : [[place * step + step / 2, HEIGHT * (1 - value / most)] as const]));
         return (
@@ -78,8 +82,9 @@ function Hover({ day, place, step, series, told }: { day: string; place: number;
   );
 }
 
-function Frame({ title, days, series, told = String, most, children }: Plot & { most: number; children: preact.ComponentChildren }) {
-  const step = WIDTH / days.length;
+function Frame({ title, days, series, told = String, wide, most, children }: Plot & { most: number; children: preact.ComponentChildren }) {
+  const width = wide ? WIDE : NARROW;
+  const step = width / days.length;
   return (
     <section class="card">
       <h2>{title}</h2>
@@ -91,10 +96,10 @@ function Frame({ title, days, series, told = String, most, children }: Plot & { 
         ))}
       </ul>
       <figure class="plot">
-        <svg viewBox={`-44 -8 ${WIDTH + 44} ${HEIGHT + 30}`} role="img" aria-label={title}>
+        <svg viewBox={`-44 -8 ${width + 44} ${HEIGHT + 30}`} role="img" aria-label={title}>
           {[0, 0.5, 1].map((share) => (
             <g key={share}>
-              <line class="grid" x1="0" x2={WIDTH} y1={HEIGHT * (1 - share)} y2={HEIGHT * (1 - share)} />
+              <line class="grid" x1="0" x2={width} y1={HEIGHT * (1 - share)} y2={HEIGHT * (1 - share)} />
               <text x="-8" y={HEIGHT * (1 - share) + 4} text-anchor="end">
                 {told(Number((most * share).toFixed(1)))}
               </text>
@@ -103,7 +108,7 @@ function Frame({ title, days, series, told = String, most, children }: Plot & { 
           {children}
           {days.map(
             (day, place) =>
-              place % Math.ceil(days.length / 8) === 0 && (
+              place % Math.ceil(days.length / (wide ? 8 : 4)) === 0 && (
                 <text key={day} x={place * step + step / 2} y={HEIGHT + 18} text-anchor="middle">
                   {date(day)}
                 </text>

@@ -50,6 +50,7 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        services.store.close()
 
     app = FastAPI(
         title="Storehand",

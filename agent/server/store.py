@@ -5,6 +5,7 @@ One SQLite file. Texts that customers typed come here masked. It does not know w
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -111,6 +112,13 @@ class Store:
                 f"the conversations in '{file}' cannot be used ({error}); see that the file is there and may be written."
             ),
         )
+        # With the last open connection SQLite folds its log into the file, which takes longer than all that is done here for an event.
+        self._held = ExitStack()
+        self._held.enter_context(self.database.connected())
+
+    def close(self) -> None:
+        """Let go of the file, in the thread that opened it."""
+        self._held.close()
 
     def open_conversation(
         self, conversation_id: str, customer_id: str | None, now: datetime, language: Language | None = None

@@ -141,7 +141,15 @@ def test_a_conversation_is_found_and_its_answers_tell_why(counter: Counter, staf
         assert whole["customer"]["id"] == "c001"
         assert whole["messages"][-1]["text"] == text_of(events).strip()
         written = yaml.safe_load(staff.get(f"/v1/staff/conversations/{visit.conversation}/scenario").text)
-        assert written["turns"] == [{"say": QUESTION, "tools": ["search_products"]}]
+        assert written["setup"] == {"customer": "c001"}
+        assert written["steps"] == [{"say": QUESTION, "expect": {"tools": ["search_products"]}}]
+        card = custom(visit.say("please cancel my order 1076"), "quote")[0]
+        visit.say("", agreeTo=card["id"])
+        written = yaml.safe_load(staff.get(f"/v1/staff/conversations/{visit.conversation}/scenario").text)
+        offer, pressed = written["steps"][1:]
+        assert offer["expect"]["quote"] == {"kind": "cancellation", "order": "1076", "refund_cents": card["total"]["amount"]}
+        assert offer["expect"]["sources"][0].startswith("clause:")
+        assert pressed == {"press": "agree", "expect": {"tools": ["commit_quote"]}}
         assert staff.get("/v1/staff/conversations/none").status_code == 404
 
 

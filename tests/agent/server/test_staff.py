@@ -171,7 +171,9 @@ def test_analytics_count_what_happened(counter: Counter, staff: httpx.Client) ->
         visit.http.post("/v1/feedback", json={"messageId": message, "thumb": "down", "reason": "mail me at a@b.example"})
         other.say("I want a person")
         counted = staff.get("/v1/staff/analytics").json()
-    assert [(each["conversations"], each["messages"]) for each in counted["volume"]] == [(2, 2)]
+    (day,) = counted["volume"]
+    assert [day[name] for name in ("conversations", "messages", "handedOver", "up", "down")] == [2, 2, 1, 0, 1]
+    assert day["firstWord"]["p50"] > 0
     assert {"tool": "search_products", "count": 1} in counted["topics"]
     assert counted["handedOver"] == [{"why": "asked", "count": 1}]
     assert counted["resolved"] == 1

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from typer.core import TyperCommand
 
 from agent.settings import IndexSettings, Settings, load_settings
 
@@ -733,7 +734,20 @@ def size(
     )
 
 
-@app.command()
+class SeveralValues(TyperCommand):
+    """Reads what follows an option as its values, where it takes several: --train A B C, as --train A --train B --train C."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread: list[str] = []
+        for each in args:
+            if not each.startswith("-") and len(spread) > 1 and spread[-2] in several:
+                spread.append(spread[-2])
+            spread.append(each)
+        return super().parse_args(ctx, spread)
+
+
+@app.command(cls=SeveralValues)
 def recommend(
     train: Annotated[
         list[Path], typer.Option("--train", help="Invoices to learn from, as CSV.GZ.", exists=True, dir_okay=False)

@@ -146,11 +146,11 @@ REQUESTS: dict[str, Callable[[dict[str, Any]], Request]] = {
 """What each write action asks the shop for."""
 
 
-def tau_state(shop: SqliteShop) -> dict[str, Any]:
-    """All orders and users of a shop in the shape of tau-bench's orders.json and users.json."""
+def tau_state(shop: SqliteShop, customers: Sequence[Customer] | None = None) -> dict[str, Any]:
+    """All orders and users of a shop, or of these `customers`, in the shape of tau-bench's orders.json and users.json."""
     orders: dict[str, Any] = {}
     users: dict[str, Any] = {}
-    for customer in shop.customers():
+    for customer in shop.customers() if customers is None else customers:
         own = shop.orders_of(customer.id)
         users[customer.id] = _tau_user(customer, own)
         for order in own:

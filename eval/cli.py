@@ -1,6 +1,8 @@
 """`storehand eval …`: the agent's actions scored by the shop's final state. Every command prints JSON for whatever reads it next."""
 
 import json
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +51,53 @@ def actions(
             if not action["accepted"]:
                 typer.echo(f"task {number}: {action['name']}: {action['why']}")
     typer.echo(f"{accepted} of {len(verdicts)} tasks: every write was accepted")
+
+
+@app.command()
+def tau(
+    shop: Annotated[Path, typer.Option(help="Folder of an imported shop; it is not changed.", metavar="DIR")],
+    tasks: Annotated[Path, typer.Option(help="Tasks of tau-bench's form, a JSON list or JSON lines.", metavar="FILE")],
+    repeat: Annotated[int, typer.Option(min=1, max=16, help="Runs of every task, each with a customer who speaks otherwise.")] = 1,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep every conversation here, one JSON line each; what is there already is not run again.", metavar="FILE"),
+    ] = None,
+    noise: Annotated[str, typer.Option(help="What comes between customer and agent: none, typos or speech.")] = "none",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line, the last.")] = False,
+) -> None:
+    """Play tau-bench's tasks as conversations of a rule-based customer with the agent; the shop's final state tells who did well."""
+    from agent.settings import load_settings
+    from eval.conversation import apart
+    from eval.tau import kept_runs, play, summed_up
+
+    if noise not in ("none", "typos", "speech"):
+        raise OperatorError(f"--noise {noise!r} is none of none, typos, speech.")
+    read = _read_tasks(tasks)
+    runs = [run for run in (kept_runs(keep) if keep else []) if run.task < len(read) and run.repeat < repeat]
+    there = {(run.task, run.repeat) for run in runs}
+    left = [(number, again) for again in range(repeat) for number in range(len(read)) if (number, again) not in there]
+    columns = (TextColumn("Tasks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress, ExitStack() as opened:
+        bar = progress.add_task("", total=len(left) + len(runs), completed=len(runs))
+        place = opened.enter_context(apart(load_settings(), shop, system_clock, err)) if left else None
+        file = opened.enter_context(keep.open("a", encoding="utf-8")) if keep else None
+        for number, again in left:
+            assert place is not None, "opened where something is left"
+            run = play(place, read[number], number, again, system_clock, noise)
+            runs.append(run)
+            if file:
+                print(json.dumps(run.as_json(), ensure_ascii=False), file=file, flush=True)
+            progress.advance(bar)
+    result = summed_up(runs, repeat)
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+        return
+    for task in result["tasks"]:
+        if task["cause"]:
+            typer.echo(f"task {task['task']}: {task['passes']} of {task['runs']} passed: {task['cause']}")
+    for cause, count in Counter(task["cause"].split(":")[0] for task in result["tasks"] if task["cause"]).most_common():
+        typer.echo(f"{count:>4} {cause}")
+    typer.echo(" ".join(f"pass^{k} {share:.3f}" for k, share in result["pass"].items()))
 
 
 def _read_tasks(path: Path) -> list[Task]:

@@ -6,8 +6,7 @@ Source of the form: Yao et al. 2024, arXiv:2406.12045.
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -21,7 +20,6 @@ from eval.customers.simulated import Facts, Persona, SimulatedCustomer
 from eval.customers.wishes import Wish
 from eval.tau_questions import questions_of, says
 from tools.kit.clock import Clock
-from tools.shop.policy import Reason
 from tools.shop.quotes import (
     AddressChangeRequest,
     CancellationRequest,
@@ -33,7 +31,7 @@ from tools.shop.quotes import (
     ReturnRequest,
 )
 from tools.shop.shop import Shop
-from tools.shop.types import Address, Customer, Order, OrderItem, Variant
+from tools.shop.types import Customer, Order, OrderItem, Variant
 
 PERSONAS: tuple[Persona, ...] = ("plain", "plain", "polite", "terse", "chatty")
 TURNS_AT_FIRST, TURNS_A_WISH = 6, 9
@@ -63,13 +61,13 @@ def play(place: Place, task: Task, number: int, repeat: int, clock: Clock, noise
     """Play one task on the shop as it was copied; whatever is odd about the task is a cause, never an error."""
     place.reset()
     owner = place.shop.customer(task.user_id)
-    seed = int.from_bytes(hashlib.sha256(f"{number}/{task.user_id}/{repeat}".encode()).digest()[:6])
-    done = do_actions(place.shop, task, clock())
-    right = tau_state(place.shop)
-    outputs = [str(each) for each in (task.model_extra or {}).get("outputs") or ()]
-    place.reset()
     if owner is None:
         return Run(number, repeat, False, "the task's user is not in the shop", 0, 0, 0.0, ())
+    seed = int.from_bytes(hashlib.sha256(f"{number}/{task.user_id}/{repeat}".encode()).digest()[:6])
+    done = do_actions(place.shop, task, clock())
+    right = _state(place, owner.id)
+    outputs = [str(each) for each in (task.model_extra or {}).get("outputs") or ()]
+    place.reset()
     instruction = str((task.model_extra or {}).get("instruction", ""))
     wishes = wishes_of(place.shop, owner, task)
     first, last = questions_of(place.shop, owner, outputs, instruction, wishes, done)
@@ -83,20 +81,36 @@ def play(place: Place, task: Task, number: int, repeat: int, clock: Clock, noise
     )
     most = TURNS_AT_FIRST + TURNS_A_WISH * max(1, len(wishes) + len(first) + len(last))
     told = converse(place, place.session(None), customer, max_turns=most)
-    state = tau_state(place.shop)
+    state = _state(place, owner.id)
+    # Whatever else of the shop changed is a fault whoever it belongs to.
+    others = {each["customer_id"] for each in told.after["done"]} - {owner.id}
+    is_right = state == right and not others
     unsaid = [each for each in outputs if not any(says(exchange.turn.reply, each) for exchange in told.turns)]
-    cause = _cause(told, customer, state == right, unsaid, _changed(right, state))
+    cause = _cause(told, customer, is_right, unsaid, _changed(right, state))
     return Run(
         number,
         repeat,
-        state == right and not unsaid,
+        is_right and not unsaid,
         cause,
         len(told.turns),
         sum(exchange.model_calls for exchange in told.turns),
         round(sum(exchange.seconds for exchange in told.turns), 3),
-        tuple((exchange.message.text if isinstance(exchange.message.text, str) else "", exchange.turn.reply) for exchange in told.turns),
+        tuple(
+            (exchange.message.text if isinstance(exchange.message.text, str) else "", exchange.turn.reply)
+            for exchange in told.turns
+        ),
         tuple(exchange.turn.why for exchange in told.turns),
     )
+
+
+def _state(place: Place, customer_id: str) -> dict[str, Any]:
+    """The customer's own orders and account; by which method an exchange is paid that costs nothing is nobody's concern."""
+    customer = place.shop.customer(customer_id)
+    state = tau_state(place.shop, [customer] if customer else [])
+    for order in state["orders"].values():
+        if order.get("exchange_price_difference") == 0:
+            del order["exchange_payment_method_id"]
+    return state
 
 
 def _email(owner: Customer, instruction: str) -> str:
@@ -132,10 +146,7 @@ def _wish(request: Request, orders: dict[str, Order], owner: Customer, shop: Sho
         case ExchangeRequest(swaps=swaps, pay_with=method) | ItemChangeRequest(swaps=swaps, pay_with=method):
             assert order
             kind = request.kind
-            # Changing a thing into itself is no wish that anybody has.
-            pairs = [(swap.variant_id, swap.new_variant_id) for swap in swaps if swap.variant_id != swap.new_variant_id]
-            if not pairs:
-                raise ValueError("nothing is changed")
+            pairs = [(swap.variant_id, swap.new_variant_id) for swap in swaps]
             old = _pieces(order, [each for each, _ in pairs])
             new = tuple(_variant(shop, item, each) for item, (_, each) in zip(old, pairs, strict=True))
             return Wish(kind, order, old, new, method=methods.get(method or ""))

@@ -12,7 +12,9 @@ from tools.shop.shop import Shop
 from tools.shop.types import Customer, Product
 
 _MONEY = re.compile(r"\d+(?:\.\d{1,2})?")
-_WANTS_TO_KNOW = re.compile(r"how (?:much|many)|\btotal\b|\bprice\b|\bwhat\b|\bwhich\b|tracking|\btell you\b|\bknow\b|\bask\b", re.I)
+_WANTS_TO_KNOW = re.compile(
+    r"how (?:much|many)|\btotal\b|\bprice\b|\bwhat\b|\bwhich\b|tracking|\btell you\b|\bknow\b|\bask\b", re.I
+)
 
 
 def says(text: str, output: str) -> bool:
@@ -22,7 +24,12 @@ def says(text: str, output: str) -> bool:
 
 
 def questions_of(
-    shop: Shop, owner: Customer, outputs: Sequence[str], instruction: str, wishes: Sequence[Wish], done: Sequence[dict[str, Any]]
+    shop: Shop,
+    owner: Customer,
+    outputs: Sequence[str],
+    instruction: str,
+    wishes: Sequence[Wish],
+    done: Sequence[dict[str, Any]],
 ) -> tuple[list[Wish], list[Wish]]:
     """Questions for the outputs: those about the shop and the orders as they are, and those about what was done, to be asked last."""
     first: list[Wish] = []
@@ -76,7 +83,9 @@ def _candidates(
     for product in named:
         for variant in product.variants:
             if variant.price_cents == cents:
-                yield _asked("ask_price", item=wording.described(product.title.in_language("en"), variant.options, variant.options))
+                yield _asked(
+                    "ask_price", item=wording.described(product.title.in_language("en"), variant.options, variant.options)
+                )
 
 
 def _of_what_is_done(output: str, done: Sequence[dict[str, Any]], has_wishes: bool) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -69,6 +69,7 @@ class SimulatedCustomer:
         self._now: _Progress | None = None
         self._heard = ""
         self._said_last = ""
+        self._began = False
         self.given_up: list[Wish] = []
         self.mistakes: list[str] = []
 
@@ -121,9 +122,7 @@ class SimulatedCustomer:
 
     def _start_next(self) -> str:
         """Begin the next wish, in words."""
-        if self._now is not None:
-            self._now = None
-        self._now = self._left.pop(0)
+        self._now, self._began = self._left.pop(0), True
         progress = self._now
         if progress.wish.kind == "question" and self._is_answered(progress.wish):
             return self._go_on()
@@ -141,7 +140,7 @@ class SimulatedCustomer:
         self._now = None
         if not self._left:
             return ""
-        lead = self._wording.say("next")
+        lead = self._wording.say("next") if self._began else ""
         words = self._start_next()
         if not words or not lead:
             return words

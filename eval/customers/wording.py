@@ -4,6 +4,7 @@ The sentences are data: words.en.yaml and words.zh.yaml.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -111,7 +112,17 @@ class Wording:
 
     def items(self, order: Order, items: Sequence[OrderItem]) -> str:
         """Pieces of an order, each as the customer would call it; where there are two of a product, so that it is clear which."""
-        return self.listed([self.item(order, item) for item in items])
+        pieces = Counter(item.variant_id for item in items)
+        named = []
+        for item in {item.variant_id: item for item in items}.values():
+            had = sum(each.quantity for each in order.items if each.variant_id == item.variant_id)
+            name = self.item(order, item)
+            if pieces[item.variant_id] < had:
+                name = self.say("one_of", item=name, title=item.title.in_language(self.language))
+            elif had > 1:
+                name = self.say("both", item=name, title=item.title.in_language(self.language))
+            named.append(name)
+        return self.listed(named)
 
     def item(self, order: Order, item: OrderItem) -> str:
         """ "the black tablet", "the notebook in size A5" """
@@ -125,6 +136,8 @@ class Wording:
 
     def new(self, old: OrderItem, new: Variant, named: bool) -> str:
         """The variant wished for: mostly only what is different about it, now and then all of it."""
+        if new.id == old.variant_id:
+            return str(self.random.choice(sentences(self.language)["same"]))
         changed = {name: value for name, value in new.options.items() if old.options.get(name) != value}
         told = new.options if self.random.random() < 0.3 or not changed else changed
         title = old.title.in_language(self.language)
@@ -141,13 +154,14 @@ class Wording:
         title = title if title.isupper() or re.search(r"[A-Z]{2}|-[A-Z]", title) else title.lower()
         if len(told) > 2 and self.random.random() < 0.3 and title != "one":
             return f"{article} {title} ({', '.join(_with_name(name, value) for name, value in told.items())})"
-        before = [name for name, value in told.items() if _stands_alone(name, value, options)]
+        before = [name for name, value in told.items() if _stands_alone(value, options)]
         if title == "one" or self.random.random() < 0.3:
             before = before[:1] if self.random.random() < 0.7 else []
         after = [_with_name(name, told[name]) for name in told if name not in before]
         start = " ".join([*(told[name] for name in before), title])
         article = "an" if article == "a" and start[0].lower() in "aeiou" else article
-        return f"{article} {start}" + (f" with {self.listed(after)}" if after else "")
+        named = start if start == "one" else f"{article} {start}"
+        return named + (f" with {self.listed(after)}" if after else "")
 
     def listed(self, words: Sequence[str]) -> str:
         """ "a, b and c" """
@@ -177,8 +191,10 @@ class Wording:
         """The message as this kind of person writes it: terse people drop full stops and capitals, chatty ones add a sentence."""
         if persona == "terse" and self.language == "en":
             return text[:1].lower() + text[1:].rstrip(".!") if not text.startswith("I ") else text.rstrip(".!")
-        if persona == "chatty" and len(text) > 25 and self.random.random() < 0.3:
-            return self._join(text, self.say("chat"))
+        if persona == "chatty" and len(text) > 60 and self.random.random() < 0.3:
+            return self._join(
+                text if text[-1] in ".?!。？！" else text + ("。" if self.language == "zh" else "."), self.say("chat")
+            )
         if (
             persona == "polite"
             and self.language == "en"
@@ -198,7 +214,7 @@ def _is_whole(wish: Wish) -> bool:
     )
 
 
-def _stands_alone(name: str, value: str, options: Mapping[str, str]) -> bool:
+def _stands_alone(value: str, options: Mapping[str, str]) -> bool:
     """Whether the value says by itself what it is a value of: "black", "512GB SSD", not "high" or "8"."""
     plain = value.lower()
     if plain in _BARE_IS_UNCLEAR or plain.split()[0] in _NOTHING or not re.search(r"[a-z]{2}", plain):
@@ -215,7 +231,7 @@ def _with_name(name: str, value: str) -> str:
         return name
     if plain.startswith("not "):
         return value
-    if lowered in plain or plain.split()[-1].rstrip("s") in lowered.split()[-1]:
+    if lowered in plain or (len(plain) > 3 and plain.split()[-1].rstrip("s") in lowered.split()[-1]):
         return value
     if re.fullmatch(r"[\d.]+", plain):
         return f"{value} {name}" if name.endswith("s") else f"{name} {value}"

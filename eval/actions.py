@@ -4,6 +4,7 @@ A task is `{"user_id", "actions": [{"name", "kwargs"}]}`. The shop that is named
 Source of the form: Yao et al. 2024, arXiv:2406.12045.
 """
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -13,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tools.kit.clock import Clock
-from tools.kit.errors import StorehandError
+from tools.kit.errors import OperatorError, StorehandError
 from tools.shop.policy import Reason, Unknown
 from tools.shop.quotes import (
     AddressChangeRequest,
@@ -52,6 +53,16 @@ class Task(BaseModel):
 
     user_id: str
     actions: tuple[Action, ...]
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """The tasks in a JSON list or JSON lines. Raises OperatorError where the file holds none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines() if line]
+        return TypeAdapter(list[Task]).validate_python(rows)
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"'{path}' holds no tasks ({str(error)[:300]}); see eval/actions.py for their form.") from error
 
 
 def run_tasks(

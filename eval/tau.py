@@ -6,8 +6,8 @@ Source of the form: Yao et al. 2024, arXiv:2406.12045.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import comb
 from pathlib import Path
 from random import Random
@@ -31,7 +31,7 @@ from tools.shop.quotes import (
     ReturnRequest,
 )
 from tools.shop.shop import Shop
-from tools.shop.types import Customer, Order, OrderItem, Variant
+from tools.shop.types import Customer, Language, Order, OrderItem, Variant
 
 PERSONAS: tuple[Persona, ...] = ("plain", "plain", "polite", "terse", "chatty")
 TURNS_AT_FIRST, TURNS_A_WISH = 6, 9
@@ -57,53 +57,75 @@ class Run:
         return dict(self.__dict__)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a customer plays in one run: their wishes in order, what has to be said, and the state that the shop should end in."""
+
+    owner: Customer
+    wishes: Sequence[Wish]
+    facts: Facts
+    outputs: Sequence[str]
+    right: dict[str, Any]
+    signed_in: bool = False
+    language: Language = "en"
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the customer calls products, by id, where that is not their title."""
+
+
 def play(place: Place, task: Task, number: int, repeat: int, clock: Clock, noise: Noise = "none") -> Run:
     """Play one task on the shop as it was copied; whatever is odd about the task is a cause, never an error."""
     place.reset()
     owner = place.shop.customer(task.user_id)
     if owner is None:
         return Run(number, repeat, False, "the task's user is not in the shop", 0, 0, 0.0, ())
-    seed = int.from_bytes(hashlib.sha256(f"{number}/{task.user_id}/{repeat}".encode()).digest()[:6])
     done = do_actions(place.shop, task, clock())
-    right = _state(place, owner.id)
+    right = state_of_customer(place, owner.id)
     outputs = [str(each) for each in (task.model_extra or {}).get("outputs") or ()]
     place.reset()
     instruction = str((task.model_extra or {}).get("instruction", ""))
     wishes = wishes_of(place.shop, owner, task)
     first, last = questions_of(place.shop, owner, outputs, instruction, wishes, done)
+    facts = Facts(name=owner.name, email=_email(owner, instruction), postcode=_postcode(owner, instruction))
+    return perform(place, Part(owner, [*first, *wishes, *last], facts, outputs, right), number, repeat, noise)
+
+
+def perform(place: Place, part: Part, number: int, repeat: int, noise: Noise = "none") -> Run:
+    """Play one part on the shop as it is, and judge how it ended."""
+    owner = part.owner
+    seed = int.from_bytes(hashlib.sha256(f"{number}/{owner.id}/{repeat}".encode()).digest()[:6])
     customer = SimulatedCustomer(
-        [*first, *wishes, *last],
-        Facts(name=owner.name, email=_email(owner, instruction), postcode=_postcode(owner, instruction)),
+        part.wishes,
+        part.facts,
         owner,
+        language=part.language,
+        names=part.names,
         persona=Random(seed).choice(PERSONAS),
         noise=noise,
         seed=seed,
     )
-    most = TURNS_AT_FIRST + TURNS_A_WISH * max(1, len(wishes) + len(first) + len(last))
-    told = converse(place, place.session(None), customer, max_turns=most)
-    state = _state(place, owner.id)
+    most = TURNS_AT_FIRST + TURNS_A_WISH * max(1, len(part.wishes))
+    told = converse(place, place.session(owner.id if part.signed_in else None), customer, max_turns=most)
+    state = state_of_customer(place, owner.id)
     # Whatever else of the shop changed is a fault whoever it belongs to.
     others = {each["customer_id"] for each in told.after["done"]} - {owner.id}
-    is_right = state == right and not others
-    unsaid = [each for each in outputs if not any(says(exchange.turn.reply, each) for exchange in told.turns)]
-    cause = _cause(told, customer, is_right, unsaid, _changed(right, state))
+    is_right = state == part.right and not others
+    unsaid = [each for each in part.outputs if not any(says(exchange.turn.reply, each) for exchange in told.turns)]
+    passed_on = not any(wish.kind == "person" for wish in part.wishes) or any(each.turn.handoff for each in told.turns)
+    cause = _cause(told, customer, is_right and passed_on, unsaid, _changed(part.right, state))
     return Run(
         number,
         repeat,
-        is_right and not unsaid,
+        not cause,
         cause,
         len(told.turns),
         sum(exchange.model_calls for exchange in told.turns),
         round(sum(exchange.seconds for exchange in told.turns), 3),
-        tuple(
-            (exchange.message.text if isinstance(exchange.message.text, str) else "", exchange.turn.reply)
-            for exchange in told.turns
-        ),
+        tuple((str(exchange.message.text), exchange.turn.reply) for exchange in told.turns),
         tuple(exchange.turn.why for exchange in told.turns),
     )
 
 
-def _state(place: Place, customer_id: str) -> dict[str, Any]:
+def state_of_customer(place: Place, customer_id: str) -> dict[str, Any]:
     """The customer's own orders and account; by which method an exchange is paid that costs nothing is nobody's concern."""
     customer = place.shop.customer(customer_id)
     state = tau_state(place.shop, [customer] if customer else [])

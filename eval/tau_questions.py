@@ -37,7 +37,8 @@ def questions_of(
     wording = Wording("en", 0, owner.payment_methods)
     for output in dict.fromkeys(outputs):
         keys = [*_candidates(shop, owner, output, instruction, wording), *_of_what_is_done(output, done, bool(wishes))]
-        asks = keys[0] if keys else ("", (_own_words(instruction),))
+        own = _own_words(instruction)
+        asks = keys[0] if keys else ("", (own, f"Could you look this up for me? {own}"))
         wish = Wish("question", asks=asks[1][0], ways=tuple(asks[1][1:]), answers=(output,))
         (last if asks[0] in ("ask_sum", "ask_difference") or not keys else first).append(wish)
     return first, last
@@ -69,11 +70,11 @@ def _candidates(
                 yield _asked("ask_tracking", order=order.id)
         if output.lstrip("#").lower() == order.id.lstrip("#").lower():
             yield _asked("ask_order_number", items=wording.items(order, order.items))
+    for method in owner.payment_methods:
+        if cents is not None and method.balance_cents == cents:
+            yield _asked("ask_balance")
     if cents is None or is_count:
         return
-    for method in owner.payment_methods:
-        if method.balance_cents == cents:
-            yield _asked("ask_balance")
     for order in orders:
         if order.total_cents == cents:
             yield _asked("ask_order_total", order=order.id)

@@ -5,7 +5,7 @@ taken for the agent's.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -59,9 +59,12 @@ class SimulatedCustomer:
         persona: Persona = "plain",
         noise: Noise = "none",
         seed: int = 0,
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        self._wording = Wording(language, seed, owner.payment_methods if owner else ())
+        """`names` tells what the customer calls products, by id, where that is not their title."""
+        self._wording = Wording(language, seed, owner.payment_methods if owner else (), names)
         self._random = self._wording.random
+        self._space = "" if language == "zh" else " "
         self._facts, self._owner, self._persona, self._noise = facts, owner, persona, noise
         self._email_first = bool(facts.email) and (not facts.postcode or self._random.random() < 0.5)
         self._identified = 0
@@ -81,6 +84,7 @@ class SimulatedCustomer:
         if turn.held or turn.handoff is not None:
             # Whoever takes over is not the agent: the conversation with the agent is over.
             self._leave_all()
+            self.given_up = [wish for wish in self.given_up if wish.kind != "person"]
             return None
         text = self._answer(turn)
         if text is None:
@@ -101,7 +105,7 @@ class SimulatedCustomer:
             return self._wording.say("first_only")
         begin = self._wording.say("greeting")
         who = self._who() if way == "identified" and (self._facts.email or self._facts.postcode) else ""
-        return " ".join(part for part in (begin, who, self._start_next()) if part)
+        return self._space.join(part for part in (begin, who, self._start_next()) if part)
 
     def _who(self) -> str:
         """The next thing that proves who it is: one of e-mail or name and postcode first, the other if that did not help."""
@@ -145,7 +149,7 @@ class SimulatedCustomer:
         if not words or not lead:
             return words
         is_name = words[:2] in ("I ", "I'")
-        return f"{lead} {words if lead[-1] in '.:' or is_name else words[:1].lower() + words[1:]}"
+        return f"{lead}{self._space}{words if lead[-1] in '.:' or is_name else words[:1].lower() + words[1:]}"
 
     def _leave_all(self) -> None:
         if self._now is not None:
@@ -168,7 +172,7 @@ class SimulatedCustomer:
                 return self._go_on() or None
         if turn.quote is not None:
             return self._to_offer(turn, progress)
-        if progress.wish.kind == "question":
+        if progress.wish.kind == "question" and progress.wish.answers:
             if self._is_answered(progress.wish):
                 return self._go_on() or None
             asked = self._to_question(turn, progress)
@@ -214,7 +218,7 @@ class SimulatedCustomer:
         if wrong == "method" and wish.method:
             return wording.say("fix_method", method=wording.method(wish.method))
         if wrong == "address" and wish.address:
-            return wording.say("fix_address", address=wording.address(wish.address))
+            return wording.say("fix_address", address=wording.address(wish.address, wish.order))
         if wrong == "reason":
             because = wording.because(wish)
             return wording.say("fix_reason", because=because, Because=because[:1].upper() + because[1:])
@@ -285,7 +289,7 @@ class SimulatedCustomer:
             return wording.say("method", method=wording.method(wish.method))
         if asked == "address" and wish.address:
             progress.told.add("address")
-            return wording.say("address", address=wording.address(wish.address))
+            return wording.say("address", address=wording.address(wish.address, wish.order))
         if asked == "reason":
             progress.told.add("reason")
             because = wording.because(wish)
@@ -331,6 +335,7 @@ _BUTTONS: dict[str, str] = {
     "address_change": r"change an order|改",
     "customer_address": r"address in your account|账户",
     "question": r"check on an order|find a product|查|找",
+    "person": r"colleague|同事|人工",
 }
 _QUESTIONS: tuple[tuple[str, str], ...] = (
     ("which_wish", r"just so that i do the right thing|would you like to .+ or .+\?$|您是想"),
@@ -339,7 +344,8 @@ _QUESTIONS: tuple[tuple[str, str], ...] = (
     ("opened", r"still unopened|pack or seal|been opened|拆封|未拆"),
     (
         "variant",
-        r"which (?:size|colou?r|option|version|of these)|would you like .+ in\?|tell me which you would like|换成哪|哪一?[款个种]|什么(?:颜色|尺码)",
+        r"which (?:size|colou?r|option|version|of these)|would you like .+ in\?|tell me which you would like"
+        r"|换成哪|哪一?[款个种]|什么(?:颜色|尺码)",
     ),
     ("method", r"payment method|which card|how would you like to (?:pay|be refunded)|支付方式|付款方式|退到哪"),
     ("address", r"new (?:delivery |shipping )?address|新(?:的)?地址|收货地址"),

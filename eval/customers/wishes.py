@@ -21,7 +21,15 @@ from tools.shop.quotes import (
 from tools.shop.types import Address, Order, OrderItem, PaymentMethod, Variant
 
 WishKind = Literal[
-    "return", "exchange", "item_change", "cancellation", "payment_change", "address_change", "customer_address", "question"
+    "return",
+    "exchange",
+    "item_change",
+    "cancellation",
+    "payment_change",
+    "address_change",
+    "customer_address",
+    "question",
+    "person",
 ]
 Difference = Literal["kind", "order", "items", "too_few", "variant", "method", "reason", "address"]
 """What of an offer is not as wished; "too_few": all that it holds is wished, and something is left out."""
@@ -29,7 +37,7 @@ Difference = Literal["kind", "order", "items", "too_few", "variant", "method", "
 
 @dataclass(frozen=True)
 class Wish:
-    """One thing to be done or told.
+    """One thing to be done or told; of kind "person" what only a person of the shop can do, so that being passed on is right.
 
     `items` are the pieces meant, one entry a piece; `new` the variants that they should become, in the same order. `asks` is a question
     with its `answers`: what has to be said, in any of these forms.

@@ -47,8 +47,12 @@ def sentences(language: Language) -> dict[str, Any]:
 class Wording:
     """One customer's way of speaking: the same seed says the same."""
 
-    def __init__(self, language: Language, seed: int, methods: Sequence[PaymentMethod] = ()) -> None:
+    def __init__(
+        self, language: Language, seed: int, methods: Sequence[PaymentMethod] = (), names: Mapping[str, str] | None = None
+    ) -> None:
+        """`names` tells what the customer calls products, by id, where that is not their title."""
         self.language: Language = language
+        self._names = names or {}
         self.random = Random(seed)
         self._methods = methods
         self._used: dict[str, int] = {}
@@ -62,7 +66,7 @@ class Wording:
 
     def wish(self, wish: Wish, *, name_order: bool = True, name_method: bool = False) -> str:
         """The wish, whole: what, of which order if `name_order`, and by which payment method if `name_method`."""
-        if wish.kind == "question":
+        if wish.kind in ("question", "person"):
             ways = (wish.asks, *wish.ways)
             self._used[wish.asks] = self._used.get(wish.asks, -1) + 1
             return ways[self._used[wish.asks] % len(ways)]
@@ -102,7 +106,7 @@ class Wording:
         if wish.method:
             values["method"] = self.method(wish.method)
         if wish.address:
-            values["address"] = self.address(wish.address)
+            values["address"] = self.address(wish.address, wish.order)
         return values
 
     def because(self, wish: Wish) -> str:
@@ -118,9 +122,9 @@ class Wording:
             had = sum(each.quantity for each in order.items if each.variant_id == item.variant_id)
             name = self.item(order, item)
             if pieces[item.variant_id] < had:
-                name = self.say("one_of", item=name, title=item.title.in_language(self.language))
+                name = self.say("one_of", item=name, title=self.title(item))
             elif had > 1:
-                name = self.say("both", item=name, title=item.title.in_language(self.language))
+                name = self.say("both", item=name, title=self.title(item))
             named.append(name)
         return self.listed(named)
 
@@ -132,7 +136,11 @@ class Wording:
         others = [name for name in item.options if name not in needed]
         self.random.shuffle(others)
         names = [*needed, *others[:more]]
-        return self.described(item.title.in_language(self.language), {name: item.options[name] for name in names}, item.options)
+        return self.described(self.title(item), {name: item.options[name] for name in names}, item.options)
+
+    def title(self, item: OrderItem) -> str:
+        """What the customer calls the thing."""
+        return self._names.get(item.product_id) or item.title.in_language(self.language)
 
     def new(self, old: OrderItem, new: Variant, named: bool) -> str:
         """The variant wished for: mostly only what is different about it, now and then all of it."""
@@ -140,7 +148,7 @@ class Wording:
             return str(self.random.choice(sentences(self.language)["same"]))
         changed = {name: value for name, value in new.options.items() if old.options.get(name) != value}
         told = new.options if self.random.random() < 0.3 or not changed else changed
-        title = old.title.in_language(self.language)
+        title = self.title(old)
         if named:
             return self.described(title, told, new.options)
         if self.language == "zh":
@@ -178,10 +186,11 @@ class Wording:
         values = {"brand": (method.brand or "card").capitalize(), "last_four": method.last_four or "····"}
         return Template(self.random.choice(ways)).substitute(values)
 
-    def address(self, address: Address) -> str:
-        """An address on one line, as it is written in the country."""
+    def address(self, address: Address, order: Order | None = None) -> str:
+        """An address on one line, as it is written in the country; in Chinese without the town where the order goes there already."""
         if self.language == "zh":
-            return "".join((address.region, address.city, address.line1, address.line2))
+            same_town = order is not None and (order.address.region, order.address.city) == (address.region, address.city)
+            return "".join((*(() if same_town else (address.region, address.city)), address.line1, address.line2))
         parts = [address.line1, address.line2, address.city, f"{address.region} {address.postcode}".strip()]
         return ", ".join(part for part in parts if part) + self.random.choice(
             ("", ", " + address.country if address.country else "")

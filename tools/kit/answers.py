@@ -105,6 +105,22 @@ def asks_more(sentence: str) -> bool:
     return sentence.rstrip().endswith(("?", "？", "吗", "吗。")) or bool(_pattern("also").search(_plain(sentence)[:40]))
 
 
+def asks_total(text: str) -> bool:
+    """Whether the text asks what all that was done comes to."""
+    return bool(_pattern("totals").search(_plain(text)))
+
+
+def asks_price(text: str) -> bool:
+    """Whether the text asks what something costs or has cost."""
+    return bool(_pattern("prices").search(_plain(text)))
+
+
+def asks_balance(text: str) -> bool:
+    """Whether the text asks what is left on a gift card."""
+    plain = _plain(text)
+    return bool(_pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
+
+
 def wants_same_again(text: str) -> bool:
     """Whether the text asks for another piece of the very same kind."""
     return bool(_pattern("same_again").search(_plain(text)))
@@ -458,12 +474,14 @@ def read_address(text: str, current: Address) -> Address | None:
 
 _STREET = re.compile(r"(?<![#\w-])\d{1,6}[A-Za-z]?\s+[A-Za-z][\w.' -]*,")
 _AFTER_ADDRESS = re.compile(
-    r"(?:,?\s*(?:please|instead|thanks|thank you))+[.!]*$|(?<=[\w)])[.!?]\s+(?:I|I'm|I've|My|We|Thanks|Thank|Please|Sorry|Can|Could|And|It)\b.*$",
+    r"(?:,?\s*(?:please|instead|thanks|thank you))+[.!]*$"
+    r"|(?<=[\w)])[.!?]\s+(?:I|I'm|I've|My|We|Thanks|Thank|Please|Sorry|Can|Could|And|It)\b.*$",
     re.I,
 )
 _ADDRESS_LEAD = re.compile(
     r"^.*?(?:\b(?:address (?:is|to|should be)|(?:send|ship|deliver)(?: it| them| that)?(?: instead)? to|change it to|to this address|"
-    r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?)\s*(?=\S*\s?\d|[\u4e00-\u9fff])",
+    r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?"
+    r"(?:改成|改为|改到|换成|换到|是|为)?[：:]?)\s*(?=\S*\s?\d|[\u4e00-\u9fff])",
     re.I,
 )
 

@@ -75,7 +75,10 @@ def _found(text: str, items: Sequence[OrderItem], shop: Shop) -> list[_Found]:
     for product_id, own in by_product.items():
         product = shop.product(product_id)
         titles = {*own[0].title.all(), *(product.title.all() if product else ())}
-        places += [(start, end, product_id) for title in titles for start, end in _places(text, title)]
+        named = [place for title in titles for place in _places(text, title)]
+        if not named and product:
+            named = [place for word in _other_names(product) for place in _places(text, word)]
+        places += [(start, end, product_id) for start, end in named]
     # "Electric kettle" is no place of the tea kettle's, though both are kettles.
     places = [a for a in places if not any(b is not a and _is_inside(a, b) for b in places)]
     places = [each for each in places if not _is_option(text, each, by_product, shop)]
@@ -91,6 +94,12 @@ def _found(text: str, items: Sequence[OrderItem], shop: Shop) -> list[_Found]:
         before = text[: starts[number]]
         found += [_Found(item.variant_id, part, before, excluded=excluded, only=len(told) == 1) for item in told]
     return found
+
+
+def _other_names(product: Product) -> list[str]:
+    """What a thing is called besides its title: its category and the words that the shop gave it."""
+    kinds = [word.strip() for title in product.category.all() for word in re.split(r"[&,/、与和]+", title)]
+    return [word for word in (*kinds, *product.keywords) if 1 < len(word) <= 20]
 
 
 def _is_option(text: str, place: tuple[int, int, str], by_product: Mapping[str, Sequence[OrderItem]], shop: Shop) -> bool:
@@ -123,7 +132,8 @@ def pieces_about(text: str, items: Sequence[OrderItem], shop: Shop) -> dict[str,
 
 
 _COUNT_BEFORE = re.compile(
-    r"(?:\b(one|single|just one|only one)(?:\s+of(?:\s+(?:the|my))?(?:\s+(?:two|three|four|\d))?|\s+of)?|\b(two|both)(?:\s+of)?(?:\s+(?:the|my))?)\s*$",
+    r"(?:\b(one|single|just one|only one)(?:\s+of(?:\s+(?:the|my))?(?:\s+(?:two|three|four|\d))?|\s+of)?"
+    r"|\b(two|both)(?:\s+of)?(?:\s+(?:the|my))?)\s*$",
     re.I,
 )
 

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
 
 from agent.events import Step, Turn
 from agent.turn import Message
+from eval.customers.model import DONE, ModelCustomer
 from eval.customers.noise import noisy
 from eval.customers.scripted import ScriptedCustomer
 from eval.customers.simulated import Facts, SimulatedCustomer
@@ -178,3 +181,13 @@ def test_noise_leaves_numbers_and_addresses_whole(noise: str) -> None:
 def test_a_script_is_said_as_written() -> None:
     speaker = ScriptedCustomer(["one", Message(agree_to="Q1")])
     assert [speaker.next(None), speaker.next(None), speaker.next(None)] == [Message(text="one"), Message(agree_to="Q1"), None]
+
+
+def test_a_language_model_may_play_the_customer_and_what_it_makes_up_is_its_own_mistake() -> None:
+    says = ["Hi, I want to send my lamp back.", "It is order 99871.", DONE]
+    model = GenericFakeChatModel(messages=iter([AIMessage(each) for each in says]))
+    speaker = ModelCustomer(model, "return the lamp of order 1042", {"e-mail": "a@example.com"})
+    assert text_of(speaker.next(None)) == says[0]
+    assert text_of(speaker.next(answer("Which order is it about?"))) == says[1]
+    assert speaker.mistakes == ["made up 99871"]
+    assert speaker.next(answer("I cannot find that order.")) is None

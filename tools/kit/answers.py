@@ -123,7 +123,8 @@ def asks_price(text: str) -> bool:
 def asks_balance(text: str) -> bool:
     """Whether the text asks what is left on a gift card."""
     plain = _plain(text)
-    return bool(_pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
+    asks = re.search(r"\b(?:what|how|check|tell|know|show|see)\b|\?|多少|查|吗|？", plain, re.I)
+    return bool(asks and _pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
 
 
 def wants_same_again(text: str) -> bool:

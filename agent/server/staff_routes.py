@@ -14,6 +14,7 @@ from agent.handover import HandoverDesk, HeldBySomebodyElse, NoHandover, Nothing
 from agent.server.history import Shape, ShownMessage, with_runs
 from agent.server.listing import Analytics, Listed, analytics_of, list_conversations
 from agent.server.problems import Problem, responses
+from agent.server.scenarios import scenario_of
 from agent.server.services import Server, Services, address_of, bearer
 from agent.server.streams import staff_stream
 
@@ -267,18 +268,11 @@ def close(server: Server, staff: Staff, conversation: Id, body: GiveBack) -> Non
     responses={200: {"content": {"application/yaml": {"schema": {"type": "object"}}}}, **responses(401, 404)},
 )
 def scenario(server: Server, _: Staff, conversation: Id) -> Response:
-    """The conversation as a scenario for `storehand eval`: what was said and which tools it came to."""
+    """The conversation as a scenario for `storehand eval run`: what the customer did and what came of it."""
     kept = server.store.conversation(conversation)
     if kept is None:
         raise Problem(404, "no_such_conversation", "There is no such conversation.")
-    turns = server.store.turns(conversation)
-    said = [(each, turns.get(each.run_id)) for each in server.store.messages(conversation) if each.role == "customer"]
-    told = {
-        "id": f"conversation-{conversation[:8]}",
-        "language": kept.language,
-        "customer": kept.customer_id,
-        "turns": [{"say": each.text, "tools": [step["tool"] for step in turn["steps"]] if turn else []} for each, turn in said],
-    }
+    told = scenario_of(server, kept)
     return Response(yaml.safe_dump(told, allow_unicode=True, sort_keys=False), media_type="application/yaml")
 
 

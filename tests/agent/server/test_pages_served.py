@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Open
-from counter import QUESTION, Counter, Reciter
+from counter import QUESTION, Counter, Open, Reciter
 from visits import Visit
 
 Opened = Callable[..., Any]
@@ -38,6 +37,7 @@ def opened(browser: Any) -> Iterator[Opened]:
 def chat(page: Any, customer: str = "") -> Any:
     """Open the demo page's chat, as a visitor or a demo customer; the list of what was said."""
     if customer:
+        page.locator("storehand-chat").wait_for(state="attached")
         jwt = page.locator(f"#who option[data-id={customer}]").get_attribute("value")
         page.evaluate("jwt => document.querySelector('storehand-chat').identify({ jwt })", jwt)
     page.get_by_role("button", name="Open the chat").click()
@@ -136,6 +136,20 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened
     page.get_by_role("link", name="Analytics").click()
     page.get_by_role("img", name="Conversations a day").wait_for()
     check()
+    page.get_by_role("link", name="Rules and FAQ").click()
+    page.get_by_text("Import a file").click()
+    table = b"id,question,answer\nskis,Do you wax skis?,Yes.\n"
+    page.get_by_label("File").set_input_files({"name": "faq.csv", "mimeType": "text/csv", "buffer": table})
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Import (1)").click()
+    page.get_by_text("Imported.").wait_for()
+    check()
+    assert counter.shop.clause("skis") is not None
+    page.get_by_role("link", name="Rules that decide").click()
+    page.get_by_role("button", name="Check").click()
+    page.get_by_text("Nothing is wrong with it.").wait_for()
+    check()
+    page.get_by_role("link", name="Analytics").click()
     page.get_by_role("button", name="中文").click()
     page.get_by_role("heading", name="数据分析").wait_for()
     context.close()

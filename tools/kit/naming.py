@@ -23,7 +23,7 @@ _BEFORE_A_NAME = re.compile(
 _INTO = re.compile(r"\b(?:for|to|into|be|prefer|rather have|rather|want|like)\b(?=\s)|[换改]成|要", re.I)
 _RATHER_THAN = re.compile(r"\binstead of\b|\brather than\b|而不是", re.I)
 _NOT_THIS = re.compile(
-    r"(?:\bnot|\bexcept(?:\s+for)?|\bbut\s+not|\bkeep(?:ing)?|\bleave|\bwithout|\bapart\s+from|\bother\s+than|\bbesides)"
+    r"(?:\bnot|\bexcept(?:\s+for)?|\bbut\s+not|\b(?:everything|all|items)\s+but|\bkeep(?:ing)?|\bleave|\bwithout|\bapart\s+from|\bother\s+than|\bbesides)"
     r"(?:\s+(?:the|my|this|that|a|an))?\s*$|(?:除了|不包括|留下|保留|不退|不换|不要)(?:[那这]个)?$",
     re.I,
 )

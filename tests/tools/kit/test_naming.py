@@ -132,6 +132,8 @@ def test_what_is_excluded_is_not_meant(shop: DemoShop) -> None:
     kept = {item.variant_id: 1 for item in items}
     assert left_out("everything except the boots", items, shop) == {"b0"}
     assert [u.variant_id for u in read_items("everything except the boots", order(*items), kept, shop)] == ["m0", "s0"]
+    assert [u.variant_id for u in read_items("all items but the boots", order(*items), kept, shop)] == ["m0", "s0"]
+    assert [u.variant_id for u in read_items("the whole order with the mouse", order(*items), kept, shop)] == ["m0", "s0", "b0"]
     assert [u.variant_id for u in read_items("the mouse, not the bookshelf", order(*items), kept, shop)] == ["m0"]
 
 

@@ -30,7 +30,7 @@ from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
 from tools.catalog.index import LAYOUT, Index
 from tools.catalog.photo_model import TRAINED
-from tools.kit.clock import system_clock
+from tools.kit.clock import Clock, system_clock
 from tools.kit.errors import OperatorError, WeightsUnavailable
 from tools.shop.importers import ImportReport, import_shop
 from tools.shop.sqlite_shop import SqliteShop
@@ -87,7 +87,7 @@ class Opened:
 
 
 @contextmanager
-def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Opened]:
+def open_agent(settings: Settings, shop: str, console: Console, clock: Clock = system_clock) -> Iterator[Opened]:
     """Load what a conversation needs, fetching and preparing what is not there yet."""
     prepare(settings, console)
     folder = shop_folder(settings, shop, console)
@@ -116,7 +116,7 @@ def open_agent(settings: Settings, shop: str, console: Console) -> Iterator[Open
                 transcriber=cache(lambda: transcriber_of(settings)),
                 desk=desk,
                 settings=settings.turn,
-                clock=system_clock,
+                clock=clock,
                 review=review,
             )
             chat_model = _chat_model(settings, prefix_of(opened))

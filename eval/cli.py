@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval.actions import Task, run_tasks
+from eval.scenario_cli import COMMANDS
 from tools.kit.clock import system_clock
 from tools.kit.errors import OperatorError
 
@@ -17,9 +18,8 @@ app = typer.Typer(name="eval", help="Score what the agent does by the shop's fin
 err = Console(stderr=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `eval` a group of commands while it has only one."""
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.command()

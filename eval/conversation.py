@@ -9,17 +9,20 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol
 
+from langgraph.checkpoint.memory import InMemorySaver
 from rich.console import Console
 
 from agent.events import Turn
-from agent.handover import HandoverDesk
+from agent.handover import HANDOVERS, HandoverDesk
 from agent.resources import OWN_QUERIES, PHOTO_MODEL, Opened, open_agent, prepare
+from agent.review import REVIEW, ReviewList
 from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, Message
@@ -86,6 +89,34 @@ class Place:
         """A new conversation; None is a visitor. Raises OperatorError for a customer the shop does not have."""
         return self.opened.session(customer_id, None)
 
+    @contextmanager
+    def another(self, *, policy: Path | None = None, clock: Clock | None = None) -> Iterator["Place"]:
+        """A second place with the same loaded models: the same shop and clock, unless other rules (policy.yaml) or a clock are given.
+
+        Take it before anything is changed here. Raises BadSettings for rules that cannot be used.
+        """
+        with TemporaryDirectory(prefix="storehand-") as scratch, ExitStack() as opened:
+            folder = Path(scratch) / "shop"
+            copy_shop(self.folder, folder)
+            if policy is not None:
+                shutil.copyfile(policy, folder / "policy.yaml")
+            shop = opened.enter_context(SqliteShop.open(folder))
+            catalog = self.opened.catalog.of(shop)
+            desk, review = HandoverDesk(Path(scratch) / HANDOVERS), ReviewList(Path(scratch) / REVIEW)
+            made_with = {
+                **self.opened.agent_with.keywords,
+                "desk": desk,
+                "review": review,
+                **({"clock": clock} if clock else {}),
+            }
+            agent_with = partial(Agent, shop, catalog, **made_with)
+            agent = agent_with(self.opened.model, InMemorySaver())
+            yield Place(
+                replace(self.opened, agent=agent, shop=shop, agent_with=agent_with, catalog=catalog, desk=desk, review=review),
+                folder,
+                self.pristine,
+            )
+
     def reset(self) -> None:
         """Bring the shop back to what it was when it was copied; takes milliseconds, nothing is loaded again."""
         with closing(sqlite3.connect(self.folder / "shop.sqlite")) as target:
@@ -100,7 +131,10 @@ def apart(settings: Settings, shop_folder: Path, clock: Clock, console: Console 
     """
     console = console or Console(stderr=True)
     prepare(settings, console)
-    with TemporaryDirectory(prefix="storehand-") as scratch, closing(sqlite3.connect(":memory:")) as pristine:
+    with (
+        TemporaryDirectory(prefix="storehand-") as scratch,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
+    ):
         folder, data = Path(scratch) / "shop", Path(scratch) / "data"
         copy_shop(shop_folder, folder)
         with closing(sqlite3.connect(folder / "shop.sqlite")) as source:

@@ -141,7 +141,7 @@ def test_a_conversation_is_found_and_its_answers_tell_why(counter: Counter, staf
         assert whole["customer"]["id"] == "c001"
         assert whole["messages"][-1]["text"] == text_of(events).strip()
         written = yaml.safe_load(staff.get(f"/v1/staff/conversations/{visit.conversation}/scenario").text)
-        assert written["turns"] == [{"say": QUESTION, "tools": ["search_products"]}]
+        assert written["steps"] == [{"say": QUESTION, "expect": {"tools": ["search_products"]}}]
         assert staff.get("/v1/staff/conversations/none").status_code == 404
 
 

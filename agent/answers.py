@@ -24,13 +24,14 @@ from tools.kit.answers import (
     read_order,
     read_postcodes,
     read_reason,
-    spellings,
     wants,
     wants_person,
+    wants_same_again,
 )
 from tools.kit.facts import Asked
+from tools.kit.naming import PICKED, named_options, parts_about
 from tools.kit.phrases import phrase
-from tools.kit.reading import calls_an_order, mentions, shown_position
+from tools.kit.reading import calls_an_order, shown_position
 from tools.shop.shop import Shop
 from tools.shop.types import Address, Customer, Language, Order
 
@@ -50,22 +51,29 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
     number = said.strip(" .#。")
     if number.isascii() and number.isdigit() and 0 < int(number) <= len(asked.listed or asked.choices):
         if asked.listed:
-            return asked.listed[int(number) - 1]
+            return _picked(asked, int(number))
         said = asked.choices[int(number) - 1]
     kept = mask_private(said)
     is_question = bool(_QUESTION.search(said.strip()))
     orders = shop.orders_of(customer_id) if customer_id else []
+    if asked.slot not in ("who", "order") and (other := read_order(said, orders)):
+        known = [order.id for text in asked.heard if (order := read_order(text, orders))]
+        if past.quote is not None:
+            known.append(past.quote.request.order_id or "")
+        if known and other.id not in known:
+            # A wish of its own: reason and items of this one are not that one's.
+            return None
     match asked.slot:
         case "who":
             return kept if EMAIL.search(said) or read_postcodes(said) else None
         case "order":
             if position := shown_position(said, len(asked.listed)):
-                return asked.listed[position - 1]
+                return _picked(asked, position)
             named = read_order(said, orders) or calls_an_order(said) or read_reason(said)
             return kept if named or (not is_question and _names_item(said, orders, shop)) else None
         case "items":
             if position := shown_position(said, len(asked.listed)):
-                return asked.listed[position - 1]
+                return _picked(asked, position)
             chosen = any(
                 read_items(said, order, {item.variant_id: item.quantity for item in order.items}, shop) for order in orders
             )
@@ -81,8 +89,12 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
             return "unopened" if is_yes(said) else "opened" if is_no(said) else None
         case "variant":
             if position := shown_position(said, len(asked.listed)):
-                return asked.listed[position - 1]
-            return kept if not is_question and _names_option(said, orders, shop) else None
+                return _picked(asked, position)
+            if is_question or not (_names_option(said, orders, shop) or wants_same_again(said)):
+                return None
+            named = asked.about is None or any(parts_about(said, order.items, shop) for order in orders)
+            # Of several things the one that was asked about is meant.
+            return kept if named else f"{PICKED}{asked.about} {kept}"
         case "method":
             return kept if names_method(said) else None
         case "address":
@@ -94,11 +106,16 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "amend":
             if is_question or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
-            if past.quote and (other := read_order(said, orders)) and other.id != past.quote.request.order_id:
-                # A wish of its own: reason and items of this one are not that one's.
-                return None
             amends = names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
             return kept if amends or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
+
+
+def _picked(asked: Asked, position: int) -> str:
+    """What was listed at this place, in words that a tool reads: an order by its number, a thing by its id."""
+    chosen = asked.listed[position - 1]
+    if asked.slot == "variant" and asked.about:
+        return f"{PICKED}{asked.about} {PICKED}{chosen}"
+    return chosen if asked.slot == "order" else f"{PICKED}{chosen}"
 
 
 def choice_made(
@@ -144,17 +161,14 @@ def _names_option(said: str, orders: Sequence[Order], shop: Shop) -> bool:
     if _STEP.search(said):
         return True
     bought = {item.product_id for order in orders for item in order.items}
-    values = {
-        value
-        for product_id in bought
-        if (product := shop.product(product_id))
-        for variant in product.variants
-        for value in variant.options.values()
-    }
+    products = [product for product_id in bought if (product := shop.product(product_id))]
     bare = said.strip(" .。!").lower()
-    return any(mentions(said, word) or bare == word.lower() for value in values for word in spellings(shop, value))
+    values = {value.lower() for product in products for variant in product.variants for value in variant.options.values()}
+    return bare in values or any(named_options(said, product.variants, shop) for product in products)
 
 
+SHORT_ANSWER = 60
+"""Characters up to which a message that names a payment method is about nothing else."""
 _WISHES = ("quote_return", "quote_exchange", "quote_cancellation")
 
 
@@ -167,7 +181,15 @@ def _is_another_wish(asked: Asked, said: str) -> bool:
     if is_angry(said):
         return True
     named = wants(said, _WISHES)
-    return asked.slot != "who" and asked.tool in _WISHES and bool(named) and asked.tool not in named and not names_method(said)
+    if asked.slot == "who" or not named or asked.tool in named:
+        return False
+    if asked.tool == "quote_order_change":
+        return bool(named & {"quote_return", "quote_cancellation"}) and len(said) > SHORT_ANSWER
+    # "Refund the difference to my card" is about the money of what was asked.
+    return asked.tool in _WISHES and not (names_method(said) and len(said) < SHORT_ANSWER)
+
+
+_INTRODUCES = re.compile(r"\b(?:my name is|i am|i'm|this is|zip|post ?code|postal code)\b|我叫|姓名|邮编", re.I)
 
 
 @dataclass(frozen=True)
@@ -179,13 +201,13 @@ class Identity:
 
 
 def identify(shop: Shop, past: Past, said: str, conversation_id: str, now: datetime) -> Identity | None:
-    """Find the account by e-mail, or, where we asked for it, by name and postcode; None if the message offers neither.
+    """Find the account by e-mail, or by name and postcode, where we asked for it or the customer introduces themselves; None if neither.
 
     Tries are limited for a conversation and for each e-mail address and postcode, across conversations.
     """
     asked = past.asked is not None and past.asked.slot == "who"
     email = EMAIL.search(said)
-    postcodes = read_postcodes(said) if asked and not email else []
+    postcodes = read_postcodes(said) if (asked or _INTRODUCES.search(said)) and not email else []
     if not email and not postcodes:
         return None
     subjects = [f"conversation:{conversation_id}", *([f"email:{email[0].lower()}"] if email else [])]

@@ -20,7 +20,7 @@ from tools.catalog.passages import sentences
 from tools.commit_quote import commit_quote
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
-from tools.kit.answers import asks_more, is_angry, is_no, wants_cheaper, wants_to_go_with
+from tools.kit.answers import asks_balance, asks_more, asks_total, is_angry, is_no, wants_cheaper, wants_to_go_with
 from tools.kit.errors import ModelFailed
 from tools.kit.reading import mentions, points_back, shown_position
 from tools.kit.wish import wants_more
@@ -93,6 +93,9 @@ class Decider:
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)
+        if (turn.past.done and asks_total(turn.said)) or asks_balance(turn.said):
+            turn.meter.why.append("asked what was done comes to, or what is left on a card: the books tell")
+            return call(track_order.name)
         if turn.rest is not None and turn.photo is None and wants_more(turn.said):
             turn.meter.why.append("the customer wants to see more of the list")
             return call(search_products.name, query=turn.rest.asked[:PLAIN_CHARACTERS])

@@ -46,7 +46,8 @@ class Past:
     shown last, in order, `rest` what their list has besides; `before` what the last turn was about; `quote` what the last turn
     offered, `asked` what a tool asked back and `choice` between which tools it asked;
     `orders_told` the ids of the orders told of last; `customer_id` who the customer proved to be in this conversation;
-    `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this.
+    `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this;
+    `done` the ids of the quotes carried out.
     """
 
     turns: tuple[tuple[str, str], ...] = ()
@@ -61,6 +62,7 @@ class Past:
     customer_id: str | None = None
     failures: int = 0
     desk_entry: int = 0
+    done: tuple[str, ...] = ()
 
 
 def facts_of(message: ToolMessage) -> Facts | None:
@@ -127,8 +129,15 @@ def _after_tool(past: Past, message: ToolMessage) -> Past:
         quote=facts.quote or past.quote,
         asked=facts.asks or past.asked,
         orders_told=orders or past.orders_told,
+        done=(*past.done, *_carried_out(message, facts)),
         failures=past.failures + 1 if facts.outcome == "nothing_found" else 0,
     )
+
+
+def _carried_out(message: ToolMessage, facts: Facts) -> tuple[str, ...]:
+    if message.name != "commit_quote" or facts.quote is not None:
+        return ()
+    return tuple(dict.fromkeys(fact.source.removeprefix("quote:") for fact in facts.facts if fact.source.startswith("quote:")))
 
 
 def _before(message: ToolMessage, facts: Facts | None) -> Before | None:

@@ -446,6 +446,7 @@ class Agent:
             orders_told=past.orders_told,
             agreed=agreed,
             declined=message.decline,
+            done=past.done,
             who=who.key if who else None,
             gave_up=past.failures >= PATIENCE,
             past=past,

@@ -4,6 +4,7 @@ A task is `{"user_id", "actions": [{"name", "kwargs"}]}`. The shop that is named
 Source of the form: Yao et al. 2024, arXiv:2406.12045.
 """
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -13,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tools.kit.clock import Clock
-from tools.kit.errors import StorehandError
+from tools.kit.errors import OperatorError, StorehandError
 from tools.shop.policy import Reason, Unknown
 from tools.shop.quotes import (
     AddressChangeRequest,
@@ -54,6 +55,16 @@ class Task(BaseModel):
     actions: tuple[Action, ...]
 
 
+def read_tasks(path: Path) -> list[Task]:
+    """The tasks in a JSON list or JSON lines. Raises OperatorError where the file holds none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines() if line]
+        return TypeAdapter(list[Task]).validate_python(rows)
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"'{path}' holds no tasks ({str(error)[:300]}); see eval/actions.py for their form.") from error
+
+
 def run_tasks(
     folder: Path, tasks: Sequence[Task], clock: Clock, *, in_a_row: bool, done: Callable[[], None] = lambda: None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -73,12 +84,17 @@ def run_tasks(
                     opened.close()
                     _copy_shop(folder, copy)
                     shop = opened.enter_context(SqliteShop.open(copy))
-                actions = [_try(shop, task.user_id, action, clock()) for action in task.actions if action.name in _REQUESTS]
+                actions = do_actions(shop, task, clock())
                 accepted = all(each["accepted"] for each in actions)
                 verdicts.append({"user_id": task.user_id, "accepted": accepted, "actions": actions})
                 done()
             state = tau_state(shop)
     return verdicts, state
+
+
+def do_actions(shop: SqliteShop, task: Task, now: datetime) -> list[dict[str, Any]]:
+    """Do the task's write actions on this very shop, in their order; what came of each as `run_tasks` tells it."""
+    return [_try(shop, task.user_id, action, now) for action in task.actions if action.name in REQUESTS]
 
 
 def _copy_shop(folder: Path, copy: Path) -> None:
@@ -94,10 +110,10 @@ def _copy_shop(folder: Path, copy: Path) -> None:
 def _try(shop: SqliteShop, customer_id: str, action: Action, now: datetime) -> dict[str, Any]:
     verdict: dict[str, Any] = {"name": action.name, "accepted": False, "why": ""}
     try:
-        request = _REQUESTS[action.name](action.arguments)
+        request = REQUESTS[action.name](action.arguments)
         quote = shop.ledger.prepare(request, customer_id, now)
         shop.ledger.commit(quote.id, customer_id, now)
-        verdict["accepted"] = True
+        verdict |= {"accepted": True, "total_cents": quote.total_cents}
     except (StorehandError, Unknown) as refused:
         verdict["why"] = str(refused)
     except (KeyError, TypeError, ValueError) as bad:
@@ -121,7 +137,7 @@ def _address(given: dict[str, Any]) -> Address:
     )
 
 
-_REQUESTS: dict[str, Callable[[dict[str, Any]], Request]] = {
+REQUESTS: dict[str, Callable[[dict[str, Any]], Request]] = {
     "cancel_pending_order": lambda k: CancellationRequest(order_id=k["order_id"], reason=_REASONS[k["reason"]]),
     "return_delivered_order_items": lambda k: ReturnRequest(
         order_id=k["order_id"],
@@ -138,13 +154,14 @@ _REQUESTS: dict[str, Callable[[dict[str, Any]], Request]] = {
     "modify_pending_order_address": lambda k: AddressChangeRequest(order_id=k["order_id"], address=_address(k)),
     "modify_user_address": lambda k: CustomerAddressRequest(address=_address(k)),
 }
+"""What each write action asks the shop for."""
 
 
-def tau_state(shop: SqliteShop) -> dict[str, Any]:
-    """All orders and users of a shop in the shape of tau-bench's orders.json and users.json."""
+def tau_state(shop: SqliteShop, customers: Sequence[Customer] | None = None) -> dict[str, Any]:
+    """All orders and users of a shop, or of these `customers`, in the shape of tau-bench's orders.json and users.json."""
     orders: dict[str, Any] = {}
     users: dict[str, Any] = {}
-    for customer in shop.customers():
+    for customer in shop.customers() if customers is None else customers:
         own = shop.orders_of(customer.id)
         users[customer.id] = _tau_user(customer, own)
         for order in own:
@@ -226,18 +243,25 @@ def _tau_order(order: Order, done: Sequence[Quote]) -> dict[str, Any]:
 def _after_sales(quote: Quote) -> dict[str, Any]:
     match quote.request:
         case CancellationRequest(reason=reason):
-            return {"cancel_reason": next(word for word, ours in _REASONS.items() if ours == reason)}
+            # tau-bench knows two reasons; the shop's own others keep their name.
+            return {"cancel_reason": next((word for word, ours in _REASONS.items() if ours == reason), reason)}
         case ReturnRequest(items=items, refund_to=refund_to):
-            return {"return_items": sorted(_listed(items)), "return_payment_method_id": refund_to}
+            method = refund_to or _moved_by(quote)
+            return {"return_items": sorted(_listed(items)), "return_payment_method_id": method}
         case ExchangeRequest(swaps=swaps, pay_with=pay_with):
             return {
                 "exchange_items": sorted(swap.variant_id for swap in swaps for _ in range(swap.quantity)),
                 "exchange_new_items": sorted(swap.new_variant_id for swap in swaps for _ in range(swap.quantity)),
-                "exchange_payment_method_id": pay_with,
+                "exchange_payment_method_id": pay_with or _moved_by(quote),
                 "exchange_price_difference": _dollars(-quote.total_cents),
             }
         case _:
             return {}
+
+
+def _moved_by(quote: Quote) -> str | None:
+    """The payment method of a quote for which the customer named none; None where no money moves."""
+    return next((move.payment_method_id for move in quote.moves), None)
 
 
 def _listed(items: Sequence[Units]) -> Iterator[str]:

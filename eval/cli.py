@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eval.actions import Task, run_tasks
-from eval.scenario_cli import COMMANDS
+from eval.actions import read_tasks, run_tasks
+from eval.scenario_cli import COMMANDS as SCENARIOS
+from eval.tau_cli import COMMANDS as TASKS
 from tools.kit.clock import system_clock
-from tools.kit.errors import OperatorError
 
 app = typer.Typer(name="eval", help="Score what the agent does by the shop's final state.", no_args_is_help=True)
 err = Console(stderr=True)
 
 
-for name, command in COMMANDS.items():
+for name, command in {**SCENARIOS, **TASKS}.items():
     app.command(name)(command)
 
 
@@ -33,7 +32,7 @@ def actions(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict on every task as one JSON object.")] = False,
 ) -> None:
     """Do the write actions of tasks as quotes that are agreed to and committed. Without --state each task finds the shop as it is."""
-    read = _read_tasks(tasks)
+    read = read_tasks(tasks)
     columns = (TextColumn("Tasks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         bar = progress.add_task("", total=len(read))
@@ -49,12 +48,3 @@ def actions(
             if not action["accepted"]:
                 typer.echo(f"task {number}: {action['name']}: {action['why']}")
     typer.echo(f"{accepted} of {len(verdicts)} tasks: every write was accepted")
-
-
-def _read_tasks(path: Path) -> list[Task]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines() if line]
-        return TypeAdapter(list[Task]).validate_python(rows)
-    except (OSError, ValueError, ValidationError) as error:
-        raise OperatorError(f"'{path}' holds no tasks ({str(error)[:300]}); see eval/actions.py for their form.") from error

@@ -20,10 +20,14 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from agent.events import Turn
 from agent.turn import Agent, Message
 from eval.conversation import Customer, Place, Trajectory, converse
+from eval.customers.simulated import Facts, SimulatedCustomer
+from eval.customers.wishes import Wish
 from eval.obedient import ASKED, WRITES, Obedient
-from eval.scenario import OrderAs, Photo, Planted, Scenario, Setup, Voice
+from eval.scenario import OrderAs, Photo, Planted, Scenario, Setup, Voice, Wished
 from tools.kit.errors import OperatorError
 from tools.shop.shop import Shop
+from tools.shop.types import Customer as Person
+from tools.shop.types import Variant
 
 VARIANTS = ("real", "obeying", "obeying, always asked")
 """The chat model of a play: that of the settings; one that obeys the attacker, as shipped and where it is asked for every choice."""
@@ -84,7 +88,51 @@ def _obeying(place: Place, scenario: Scenario, *, always_asked: bool) -> Agent:
 
 
 def _customer(shop: Shop, scenario: Scenario, beside: Path, seed: int) -> tuple[Customer, int]:
-    return _Steps(shop, scenario, beside, seed), len(scenario.steps)
+    simulated = scenario.customer
+    if simulated is None:
+        return _Steps(shop, scenario, beside, seed), len(scenario.steps)
+    owner = shop.customer(scenario.setup.customer or simulated.account or "")
+    known = Facts(name=owner.name, email=owner.email, postcode=owner.address.postcode) if owner else Facts()
+    wishes = [_wish(shop, owner, each) for each in simulated.goal]
+    made = SimulatedCustomer(
+        wishes, known, owner, language=scenario.language, persona=simulated.persona, noise=simulated.noise, seed=seed
+    )
+    return made, simulated.max_turns
+
+
+def _wish(shop: Shop, owner: Person | None, wanted: Wished) -> Wish:
+    """The wish with the shop's records. Raises OperatorError for what the customer has not."""
+    orders = shop.orders_of(owner.id) if owner else []
+    order = next((each for each in orders if each.id == wanted.order), None)
+    methods = {method.id: method for method in owner.payment_methods} if owner else {}
+    bought = {item.variant_id: item for item in order.items} if order else {}
+    try:
+        items = tuple(bought[each] for each, pieces in wanted.items.items() for _ in range(pieces))
+        new = tuple(
+            _variant(shop, bought[old].product_id, wanted.becomes[old])
+            for old in wanted.becomes
+            for _ in range(wanted.items[old])
+        )
+        method = methods[wanted.method] if wanted.method else None
+    except KeyError as unknown:
+        raise OperatorError(f"the customer has no {unknown} that a scenario's goal names; mend the scenario.") from unknown
+    if wanted.order and order is None:
+        raise OperatorError(f"the customer has no order '{wanted.order}' that a scenario's goal names; mend the scenario.")
+    return Wish(
+        kind=wanted.kind,
+        order=order,
+        items=items,
+        new=new,
+        method=method,
+        reason=wanted.reason,
+        asks=wanted.asks,
+        answers=wanted.answers,
+    )
+
+
+def _variant(shop: Shop, product_id: str, variant_id: str) -> Variant:
+    product = shop.product(product_id)
+    return {each.id: each for each in (product.variants if product else ())}[variant_id]
 
 
 class _Steps:

@@ -292,8 +292,8 @@ class Simulated(_Part):
     """A customer of rules in the place of steps: eval/customers."""
 
     goal: Annotated[tuple[Wished, ...], Field(min_length=1)]
-    facts: dict[Literal["name", "email", "postcode"], str] = Field(default_factory=dict)
-    """What the customer knows of themselves, beside what the account says."""
+    account: Id | None = None
+    """Whose wishes they are, where `setup.customer` is none: a visitor who can prove it."""
     persona: Literal["plain", "polite", "terse", "chatty"] = "plain"
     noise: Literal["none", "typos", "speech"] = "none"
     max_turns: Annotated[int, Field(ge=1, le=60)] = 20

@@ -1,8 +1,9 @@
 """A customer wants another size or colour of what arrived: the quote."""
 
 from tools.kit.aftersales import Ask, item_text, items_of, newest, opened_of, order_of, prepare, reason_of, variants_text
-from tools.kit.answers import read_method, read_variant
+from tools.kit.answers import read_method, read_options, read_variant, variants_for
 from tools.kit.facts import Facts
+from tools.kit.naming import parts_about
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.quotes import ExchangeRequest, ItemChangeRequest, Swap, Units
 from tools.shop.types import Customer, Order, OrderItem, Product, Variant
@@ -21,7 +22,7 @@ def quote_exchange(runtime: Runtime) -> Facts:
 
 def swap_request(context: ToolContext, customer: Customer, order: Order) -> ExchangeRequest | ItemChangeRequest:
     """Other sizes or colours: a change of the order while it can be changed, else an exchange. Customers call either by both names."""
-    swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
+    swaps = swaps_of(context, order)
     method = newest(context, lambda text: read_method(text, customer.payment_methods))
     pay_with = method.id if method else None
     if any(order.status in rule.statuses for rule in context.shop.policy.item_changes):
@@ -31,33 +32,60 @@ def swap_request(context: ToolContext, customer: Customer, order: Order) -> Exch
     return ExchangeRequest(order_id=order.id, swaps=swaps, reason=reason, opened=opened_of(context), pay_with=pay_with)
 
 
-def swap_of(context: ToolContext, order: Order, units: Units) -> Swap:
+def swaps_of(context: ToolContext, order: Order) -> tuple[Swap, ...]:
+    """Every item that is meant with the variant it shall become. Raises Ask for the first that is not clear."""
+    units = items_of(context, order)
+    alone = len(units) == 1
+    return tuple(_swap(context, order, each, alone=alone) for each in units)
+
+
+def _swap(context: ToolContext, order: Order, units: Units, *, alone: bool) -> Swap:
     """The swap that the customer asks for. Raises Ask where colour or size is not said, does not exist or is sold out."""
     item = next(each for each in order.items if each.variant_id == units.variant_id)
     product = context.shop.product(item.product_id)
     title = item.title.in_language(context.language)
     if product is None:
-        raise Ask("variant", context.phrase("exchange_gone", title=title))
-    wanted = _wanted(context, item)
+        raise Ask("variant", context.phrase("exchange_gone", title=title), about=item.variant_id)
+    wanted = _wanted(context, order, item, alone=alone)
     if not wanted:
         choices = variants_text(context, product, item.variant_id)
-        raise Ask("variant", context.phrase("ask_variant" if choices else "exchange_gone", title=title, choices=choices))
+        key = "ask_variant" if choices else "exchange_gone"
+        raise Ask("variant", context.phrase(key, title=title, choices=choices), about=item.variant_id)
     buyable = [variant for variant in wanted if variant.stock is None or variant.stock >= units.quantity]
     if not buyable:
-        raise Ask("variant", _sold_out(context, item, product, wanted[0]))
+        raise Ask("variant", _sold_out(context, item, product, wanted[0]), about=item.variant_id)
     if len(buyable) > 1:
         choices = "\n".join(
             f"{number}. {item_text(context, item.title, variant.options, units.quantity)}"
             for number, variant in enumerate(buyable[:9], start=1)
         )
-        raise Ask(
-            "variant", context.phrase("ask_which_variant", title=title, choices=choices), [each.id for each in buyable[:9]]
-        )
+        listed = [each.id for each in buyable[:9]]
+        raise Ask("variant", context.phrase("ask_which_variant", title=title, choices=choices), listed, about=item.variant_id)
     return Swap(variant_id=item.variant_id, new_variant_id=buyable[0].id, quantity=units.quantity)
 
 
-def _wanted(context: ToolContext, item: OrderItem) -> tuple[Variant, ...]:
-    return newest(context, lambda text: read_variant(text, item, context.shop) or None) or ()
+def _wanted(context: ToolContext, order: Order, item: OrderItem, *, alone: bool) -> tuple[Variant, ...]:
+    """What the item shall become, by all that was said of it; later words go before earlier ones."""
+    named: dict[str, str] = {}
+    newest_part, picked = "", ()
+    for text in context.heard:
+        parts = parts_about(text, order.items, context.shop)
+        # What names none of the order's things speaks of the one that is meant.
+        part = parts.get(item.variant_id) if parts else text if alone else None
+        if part is None:
+            continue
+        if found := read_options(part, item, context.shop):
+            named |= found
+            newest_part, picked = part, ()
+        elif given := read_variant(part, item, context.shop):
+            newest_part, picked = part, given
+    if picked:
+        return picked
+    if not named:
+        return ()
+    said = " ".join(context.heard)
+    together = variants_for(named, said, item, context.shop)
+    return together or read_variant(newest_part, item, context.shop)
 
 
 def _sold_out(context: ToolContext, item: OrderItem, product: Product, wanted: Variant) -> str:

@@ -3,15 +3,18 @@
 import re
 
 from tools.kit.aftersales import Ask, items_of, newest, order_of, prepare
-from tools.kit.answers import likeness, names_method, read_address, read_method
+from tools.kit.answers import likeness, names_method, read_address, read_method, read_options
 from tools.kit.facts import Facts
+from tools.kit.naming import parts_about
 from tools.kit.tool import Runtime, ToolContext, customer_tool
-from tools.quote_exchange import swap_of, swap_request
+from tools.quote_exchange import swap_request, swaps_of
 from tools.shop.quotes import AddressChangeRequest, ExchangeRequest, ItemChangeRequest, NotAllowed, PaymentChangeRequest
 from tools.shop.types import Customer, Order
 
 _ADDRESS = re.compile(
-    r"\baddress|\bdeliver(?:ed|y)? (?:it )?to|\b(?:send|ship) (?:it|them|that|the order|this)|地址|寄到|送到|寄去", re.I
+    r"\baddress|\bdeliver(?:ed|y)? (?:it )?to|\b(?:send|ship) (?:it|them|that|the order|this)"
+    r"|\b(?:send|ship|deliver)\b[^.?!]{0,40}?\bto\s+(?=\d+\s+[A-Za-z])|地址|寄到|送到|寄去",
+    re.I,
 )
 _REMOVE = re.compile(
     r"\b(?:remove|without|leave out|drop|take (?:out|off)|delete)\b|去掉|删掉|不要.{0,8}(?:那|这)?[件个双条]|拿掉|减掉", re.I
@@ -26,7 +29,7 @@ def quote_order_change(runtime: Runtime) -> Facts:
     def build(customer: Customer) -> AddressChangeRequest | PaymentChangeRequest | ItemChangeRequest | ExchangeRequest:
         if any(_ADDRESS.search(text) for text in context.heard):
             return _new_address(context, customer)
-        if any(names_method(text) for text in context.heard):
+        if any(names_method(text) for text in context.heard) and not _changes_a_thing(context, customer):
             return _new_method(context, customer)
         return _new_items(context, customer)
 
@@ -58,8 +61,16 @@ def _new_items(context: ToolContext, customer: Customer) -> ItemChangeRequest | 
         return ItemChangeRequest(order_id=order.id, without=items_of(context, order))
     if any(order.status in rule.statuses for rule in context.shop.policy.exchanges if rule.allowed):
         return swap_request(context, customer, order)
-    swaps = tuple(swap_of(context, order, units) for units in items_of(context, order))
-    return ItemChangeRequest(order_id=order.id, swaps=swaps)
+    method = newest(context, lambda text: read_method(text, customer.payment_methods))
+    return ItemChangeRequest(order_id=order.id, swaps=swaps_of(context, order), pay_with=method.id if method else None)
+
+
+def _changes_a_thing(context: ToolContext, customer: Customer) -> bool:
+    """Whether something bought is to become another, or to be left out: then a payment method is only for the difference."""
+    items = [item for order in context.shop.orders_of(customer.id) for item in order.items]
+    named = [item for text in context.heard for item in items if item.variant_id in parts_about(text, items, context.shop)]
+    removes = any(_REMOVE.search(text) for text in context.heard)
+    return any(removes or read_options(text, item, context.shop) for item in named for text in context.heard)
 
 
 def _names_a_thing(context: ToolContext, order: Order) -> bool:

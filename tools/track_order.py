@@ -1,17 +1,21 @@
 """Tell a customer where an order is. Only the session's own customer's orders are ever looked at."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from tools.kit.aftersales import day_text, who_are_you
+from tools.kit.aftersales import address_text, day_text, item_text, method_text, who_are_you
+from tools.kit.answers import asks_balance, asks_price, asks_total
 from tools.kit.facts import Fact, Facts
+from tools.kit.naming import parts_about
 from tools.kit.reading import calls_an_order
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.types import Order, format_money
 
 LISTED_AT_ONCE = 3
+_ADDRESS = re.compile(r"\baddress\b|\bwhere .{0,30}(?:sent|shipped|delivered|going)\b|地址|寄到哪|送到哪", re.I)
 
 
 @customer_tool
@@ -24,20 +28,31 @@ def track_order(
     if context.customer_id is None or context.shop.customer(context.customer_id) is None:
         return who_are_you(context, "track_order")
     orders = context.shop.orders_of(context.customer_id)
-    named = _named_order(" ".join(context.heard) or context.said, order, orders)
+    said = " ".join(context.heard) or context.said
+    if context.done and asks_total(said):
+        return _told(context, [_sums(context, orders)])
+    if asks_balance(said):
+        return _told(context, [_balances(context)])
+    named = _named_order(said, order, orders)
     if named == "unknown":
         # An order of somebody else and one that does not exist get the same answer.
         return context.refuse("order_not_found", "orders")
     if isinstance(named, Order):
-        return _told(context, [_describe(context, named)])
+        return _told(context, [_describe(context, named, said)])
+    if (
+        not named
+        and (holding := [each for each in orders if parts_about(said, each.items, context.shop)])
+        and len(holding) <= LISTED_AT_ONCE
+    ):
+        return _told(context, [_describe(context, each, said) for each in holding])
     if not orders:
         return context.refuse("no_orders", "orders")
     if len(orders) == 1:
-        return _told(context, [_describe(context, orders[0])])
+        return _told(context, [_describe(context, orders[0], said)])
     underway = [candidate for candidate in orders if candidate.status in ("pending", "processed", "shipped")]
     first = (underway or orders)[0]
     others = [candidate for candidate in orders if candidate.id != first.id][: LISTED_AT_ONCE - 1]
-    return _told(context, [_describe(context, first), *([_summary(context, other)] for other in others)])
+    return _told(context, [_describe(context, first, said), *([_summary(context, other)] for other in others)])
 
 
 def _told(context: ToolContext, orders: list[list[Fact]]) -> Facts:
@@ -82,9 +97,57 @@ def _summary(context: ToolContext, order: Order) -> Fact:
     return Fact(text=text, source=f"order:{order.id}")
 
 
-def _describe(context: ToolContext, order: Order) -> list[Fact]:
+def _sums(context: ToolContext, orders: Sequence[Order]) -> list[Fact]:
+    """What was done in this conversation moves, one line each, and all of it together."""
+    facts: list[Fact] = []
+    back = charged = 0
+    currency = context.shop.info.currency
+    quotes = [quote for order in orders for quote in context.shop.ledger.done(order.id) if quote.id in context.done]
+    for quote in quotes:
+        if quote.kind == "payment_change":
+            continue
+        for move in quote.moves:
+            amount = format_money(move.amount_cents, currency)
+            text = context.phrase(
+                f"sum_{move.kind}",
+                order=quote.request.order_id,
+                amount=amount,
+                method=method_text(context, move.payment_method_id),
+            )
+            facts.append(Fact(text=text, source=f"quote:{quote.id}"))
+            back += move.amount_cents if move.kind == "refund" else 0
+            charged += move.amount_cents if move.kind == "payment" else 0
+    if back or not charged:
+        facts.append(Fact(text=context.phrase("sum_refunds", amount=format_money(back, currency)), source="ledger"))
+    if charged:
+        facts.append(Fact(text=context.phrase("sum_payments", amount=format_money(charged, currency)), source="ledger"))
+    if back and charged:
+        net = back - charged
+        key = "sum_net_refund" if net >= 0 else "sum_net_payment"
+        facts.append(Fact(text=context.phrase(key, amount=format_money(abs(net), currency)), source="ledger"))
+    return facts
+
+
+def _balances(context: ToolContext) -> list[Fact]:
+    customer = context.shop.customer(context.customer_id or "")
+    cards = [each for each in customer.payment_methods if each.balance_cents is not None] if customer else []
+    currency = context.shop.info.currency
+    told = [context.phrase("gift_card_balance", amount=format_money(each.balance_cents or 0, currency)) for each in cards]
+    return [Fact(text=text, source="account") for text in told or [context.phrase("no_gift_card_stored")]]
+
+
+def _describe(context: ToolContext, order: Order, said: str) -> list[Fact]:
     source = f"order:{order.id}"
     facts = [_summary(context, order)]
+    if asks_price(said):
+        named = parts_about(said, order.items, context.shop)
+        for item in order.items:
+            if item.variant_id in named:
+                what = item_text(context, item.title, item.options, 1)
+                price = format_money(item.unit_price_cents, order.currency)
+                facts.append(Fact(text=context.phrase("item_price", what=what, price=price), source=source))
+    if _ADDRESS.search(said):
+        facts.append(Fact(text=context.phrase("order_address", address=address_text(order.address)), source=source))
     for parcel in order.fulfilments:
         if parcel.delivered_at:
             facts.append(Fact(text=context.phrase("delivered_on", day=day_text(context, parcel.delivered_at)), source=source))

@@ -5,8 +5,18 @@ from datetime import datetime
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from tools.kit.answers import likeness, read_count, read_items, read_opened, read_order, read_reason, so_many
+from tools.kit.answers import (
+    likeness,
+    read_count,
+    read_items,
+    read_opened,
+    read_order,
+    read_reason,
+    replaces_items,
+    so_many,
+)
 from tools.kit.facts import Asked, Fact, Facts, Handoff, Slot, Why
+from tools.kit.naming import left_out
 from tools.kit.products import options_text
 from tools.kit.reading import calls_an_order
 from tools.kit.tool import ToolContext
@@ -22,10 +32,16 @@ _OTHER_METHOD = ("refund_elsewhere", "not_your_method", "balance_short")
 
 
 class Ask(Exception):
-    """Something is missing that the customer can tell: `text` asks for it; `choices` are the answers it offers."""
+    """Something is missing that the customer can tell: `text` asks for it; `choices` are the answers it offers.
 
-    def __init__(self, slot: Slot, text: str, listed: Iterable[str] = (), choices: Iterable[str] = ()) -> None:
+    `about` is the variant id of the item that is asked about, where there are several.
+    """
+
+    def __init__(
+        self, slot: Slot, text: str, listed: Iterable[str] = (), choices: Iterable[str] = (), about: str | None = None
+    ) -> None:
         super().__init__(slot)
+        self.about = about
         self.slot: Slot = slot
         self.text = text
         self.listed = tuple(listed)
@@ -65,7 +81,7 @@ def question(context: ToolContext, tool: str, ask: Ask) -> Facts:
     choices = ask.choices
     if ask.slot in _SAME_CHOICES:
         choices = tuple(choice.strip() for choice in context.phrase(f"choices_{ask.slot}").split("|"))
-    asked = Asked(tool=tool, slot=ask.slot, heard=context.heard, listed=ask.listed, choices=choices)
+    asked = Asked(tool=tool, slot=ask.slot, heard=context.heard, listed=ask.listed, choices=choices, about=ask.about)
     return Facts(facts=(Fact(text=ask.text, source="question"),), reply=ask.text, asks=asked)
 
 
@@ -170,12 +186,19 @@ def items_of(context: ToolContext, order: Order) -> tuple[Units, ...]:
     kept = +kept_units(order, context.shop.ledger.done(order.id))
     bought = kept_units(order, ())
     pieces: int | None = None
-    for text in reversed(context.heard):
+    chosen: tuple[Units, ...] = ()
+    for text in context.heard:
         # On its way back already: the quote says so.
         if found := read_items(text, order, kept, context.shop) or read_items(text, order, bought, context.shop):
-            return so_many(found, pieces)
+            found = so_many(found, pieces)
+            chosen = found if replaces_items(text) or not chosen else _joined(chosen, found, order)
+        elif gone := left_out(text, order.items, context.shop):
+            chosen = tuple(units for units in chosen if units.variant_id not in gone)
         # "Two of the buttons are torn off" counts no pieces.
-        pieces = pieces or (None if read_reason(text) else read_count(text))
+        pieces = (None if read_reason(text) else read_count(text)) or pieces
+        chosen = so_many(chosen, pieces)
+    if chosen:
+        return chosen
     if len(kept) == 1:
         ((variant_id, quantity),) = kept.items()
         return so_many((Units(variant_id=variant_id, quantity=quantity),), pieces)
@@ -186,6 +209,14 @@ def items_of(context: ToolContext, order: Order) -> tuple[Units, ...]:
     named = [item_text(context, item.title, item.options, kept[item.variant_id]) for item in items]
     lines = [context.phrase("ask_items"), *(f"{number}. {name}" for number, name in enumerate(named, start=1))]
     raise Ask("items", "\n".join(lines), [item.variant_id for item in items], named)
+
+
+def _joined(first: Sequence[Units], more: Sequence[Units], order: Order) -> tuple[Units, ...]:
+    """Both, in the order's order; of what stands in both, what was said last."""
+    said = {units.variant_id: units for units in (*first, *more)}
+    return tuple(
+        said[variant_id] for variant_id in dict.fromkeys(item.variant_id for item in order.items) if variant_id in said
+    )
 
 
 def item_text(context: ToolContext, title: LocalText | None, options: dict[str, str], quantity: int) -> str:

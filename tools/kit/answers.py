@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from tools.kit.naming import PICKED, left_out, options_wanted, parts_about, pieces_about, spelled, told_apart, variants_with
 from tools.kit.phrases import prompt_data
-from tools.kit.reading import LETTER_SIZES, matching_variants, mentions
+from tools.kit.reading import LETTER_SIZES, mentions
 from tools.shop.policy import MethodKind, Reason
 from tools.shop.quotes import Units
 from tools.shop.shop import Shop
-from tools.shop.types import Address, Order, OrderItem, PaymentMethod, Variant
+from tools.shop.types import Address, Order, OrderItem, PaymentMethod, Product, Variant
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -104,6 +105,27 @@ def asks_more(sentence: str) -> bool:
     return sentence.rstrip().endswith(("?", "？", "吗", "吗。")) or bool(_pattern("also").search(_plain(sentence)[:40]))
 
 
+def asks_total(text: str) -> bool:
+    """Whether the text asks what all that was done comes to."""
+    return bool(_pattern("totals").search(_plain(text)))
+
+
+def asks_price(text: str) -> bool:
+    """Whether the text asks what something costs or has cost."""
+    return bool(_pattern("prices").search(_plain(text)))
+
+
+def asks_balance(text: str) -> bool:
+    """Whether the text asks what is left on a gift card."""
+    plain = _plain(text)
+    return bool(_pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
+
+
+def wants_same_again(text: str) -> bool:
+    """Whether the text asks for another piece of the very same kind."""
+    return bool(_pattern("same_again").search(_plain(text)))
+
+
 def is_angry(text: str) -> bool:
     """Whether the customer has had enough."""
     return bool(_pattern("angry").search(_plain(text)))
@@ -173,27 +195,48 @@ def read_items(text: str, order: Order, kept: Mapping[str, int], shop: Shop) -> 
     items = [item for item in order.items if kept.get(item.variant_id, 0) > 0]
     if not items:
         return ()
-    if _pattern("everything").search(_plain(text)):
-        return _all_of(items, kept)
-    if by_id := [item for item in items if item.variant_id in text.split()]:
+    without = left_out(text, items, shop)
+    parts = parts_about(text, items, shop)
+    if _pattern("everything").search(_plain(text)) and not parts:
+        return _all_of([item for item in items if item.variant_id not in without], kept)
+    words = text.split()
+    if by_id := [item for item in items if item.variant_id in words or PICKED + item.variant_id in words]:
         return _all_of(by_id, kept)
-    scores = {item.variant_id: likeness(text, item, shop) for item in items}
-    best = max(scores.values())
+    if parts:
+        meant = [item for item in items if item.variant_id in parts]
+        same = Counter(item.product_id for item in {item.variant_id: item for item in meant}.values())
+        if any(count > 1 for count in same.values()) and not _speaks_of_several(text):
+            # The same product twice: colour or size must tell which.
+            told = told_apart(text, items, shop)
+            meant = [item for item in meant if item.variant_id in told]
+        pieces = pieces_about(text, items, shop)
+        chosen = (so_many((each,), pieces.get(each.variant_id)) for each in _all_of(meant, kept))
+        return so_many(tuple(units for each in chosen for units in each), read_count(text))
+    scores = {item.variant_id: likeness(text, item, shop) for item in items if item.variant_id not in without}
+    best = max(scores.values(), default=0.0)
     if best <= 0:
         return ()
-    # Several things may be named in one breath; those named as clearly as the best one count.
-    meant = [item for item in items if scores[item.variant_id] >= max(best * 0.75, 1.0)]
+    meant = [item for item in items if scores.get(item.variant_id, 0.0) >= max(best * 0.75, 1.0)]
     if not meant:
-        meant = [item for item in items if scores[item.variant_id] == best]
+        meant = [item for item in items if scores.get(item.variant_id) == best]
         if len(meant) > 1:
             return ()
     if len(meant) > 1 and len({item.product_id for item in meant}) < len(meant):
-        # The same product twice: colour or size must tell which.
         options = [item for item in meant if _names_options(text, item, shop)]
         meant = options or meant
         if not options and len({item.product_id for item in meant}) == 1:
             return ()
     return so_many(_all_of(meant, kept), read_count(text))
+
+
+def _speaks_of_several(text: str) -> bool:
+    return bool(_pattern("several").search(_plain(text)))
+
+
+def replaces_items(text: str) -> bool:
+    """Whether the things that a later message names take the place of those named before: "no, only the lamp"; "also the lamp" does not."""
+    plain = _plain(text)
+    return bool(_pattern("replaces").search(plain)) and not _pattern("adds").search(plain)
 
 
 def likeness(text: str, item: OrderItem, shop: Shop) -> float:
@@ -238,14 +281,8 @@ def _shared_characters(text: str, title: str) -> float:
 
 
 def _names_options(text: str, item: OrderItem, shop: Shop) -> bool:
-    words = [word for value in item.options.values() for word in spellings(shop, value)]
+    words = [word for value in item.options.values() for word in spelled(shop, value)]
     return any(mentions(text, word) for word in words)
-
-
-def spellings(shop: Shop, value: str) -> tuple[str, ...]:
-    """An option's value as a customer may write it: as it is stored, and in every language."""
-    found = shop.info.words.get(value.lower())
-    return (value, *(found.all() if found else ()))
 
 
 def _all_of(items: Sequence[OrderItem], kept: Mapping[str, int]) -> tuple[Units, ...]:
@@ -278,46 +315,49 @@ def read_variant(text: str, item: OrderItem, shop: Shop) -> tuple[Variant, ...]:
     product = shop.product(item.product_id)
     if product is None:
         return ()
-    if by_id := tuple(variant for variant in product.variants if variant.id in text.split()):
+    words = text.split()
+    if by_id := tuple(each for each in product.variants if each.id in words or PICKED + each.id in words):
         return by_id
-    named = {
-        name: value
-        for name in dict.fromkeys(name for variant in product.variants for name in variant.options)
-        if (value := _named_value(text, name, item, {v.options[name] for v in product.variants if name in v.options}, shop))
-    }
+    named = read_options(text, item, shop)
     if not named:
+        return (_own_variant(product, item) if wants_same_again(text) else ()) or ()
+    return variants_for(named, text, item, shop)
+
+
+def read_options(text: str, item: OrderItem, shop: Shop) -> dict[str, str]:
+    """The options that a text asks for in the item's place: {"color": "blue"}; {} if it names none but the item's own."""
+    product = shop.product(item.product_id)
+    if product is None:
+        return {}
+    named = options_wanted(text, item, product, shop)
+    own = item.options.get("size")
+    if own is not None and named.get("size", own) == own and (_STEP_UP.search(text) or _STEP_DOWN.search(text)):
+        sizes = {variant.options["size"] for variant in product.variants if "size" in variant.options}
+        if beside := _neighbour(own, sizes, up=bool(_STEP_UP.search(text))):
+            named["size"] = beside
+    return named if any(item.options.get(name) != value for name, value in named.items()) else {}
+
+
+def variants_for(named: Mapping[str, str], text: str, item: OrderItem, shop: Shop) -> tuple[Variant, ...]:
+    """The variants with these options; what is not said stays as it was, where there is such a variant. The cheapest, if asked for."""
+    product = shop.product(item.product_id)
+    if product is None:
         return ()
-    wanted = {**item.options, **named}
-    exact = tuple(variant for variant in product.variants if all(variant.options.get(k) == v for k, v in wanted.items()))
-    return exact or tuple(v for v in matching_variants(product, text, shop) if v.id != item.variant_id)
+    found = variants_with(product, {**item.options, **named}) or tuple(
+        each for each in variants_with(product, named) if each.id != item.variant_id
+    )
+    priced = [each for each in found if each.in_stock and each.price_cents is not None]
+    if len(found) > 1 and priced and _pattern("cheaper").search(_plain(text)):
+        return (min(priced, key=lambda each: each.price_cents or 0),)
+    return found
+
+
+def _own_variant(product: Product, item: OrderItem) -> tuple[Variant, ...]:
+    return tuple(each for each in product.variants if each.id == item.variant_id)
 
 
 _STEP_UP = re.compile(r"\b(?:a |one |the next )?size (?:up|bigger|larger)|\bbigger|\blarger|大一[码号]|大一点|大点", re.I)
 _STEP_DOWN = re.compile(r"\b(?:a |one |the next )?size (?:down|smaller)|\bsmaller|小一[码号]|小一点|小点", re.I)
-_INSTEAD = re.compile(
-    r"(?:换成|换个|换一[件条双个]?|改成|改为|要|for (?:an? |the )?|into|to (?:an? |the )?|in (?:an? |the )?|instead of)", re.I
-)
-
-
-def _named_value(text: str, name: str, item: OrderItem, values: set[str], shop: Shop) -> str | None:
-    """The value of one option that a text asks for; its own value counts only where no other is named."""
-    named = [value for value in values if any(mentions(text, word) for word in spellings(shop, value))]
-    # A bare "m" or "38" is an answer to "which size?".
-    named += [value for value in values if _plain(text).strip(" .!。").lower() == value.lower() and value not in named]
-    others = [value for value in named if value != item.options.get(name)]
-    if len(others) == 1:
-        return others[0]
-    if len(others) > 1:
-        # "I have M, want L": what stands last after a word of wanting is wanted.
-        last = max(
-            others,
-            key=lambda value: max((text.lower().rfind(w.lower()) for w in spellings(shop, value)), default=-1),
-        )
-        return last if _INSTEAD.search(text) else None
-    own = item.options.get(name)
-    if name == "size" and own is not None and (_STEP_UP.search(text) or _STEP_DOWN.search(text)):
-        return _neighbour(own, values, up=bool(_STEP_UP.search(text)))
-    return None
 
 
 def _neighbour(own: str, values: Iterable[str], *, up: bool) -> str | None:
@@ -391,6 +431,10 @@ def read_address(text: str, current: Address) -> Address | None:
     body = _ADDRESS_LEAD.sub("", _plain(text)).strip(" .。")
     if _CHINESE.search(body):
         return _chinese_address(body, current)
+    body = _AFTER_ADDRESS.sub("", body).strip(" ,.")
+    # "Order 1042 should go elsewhere: 12 Oak Street, …"
+    if re.search(r"[:?!]", body.split(",")[0]) and (street := _STREET.search(body)):
+        body = body[street.start() :]
     parts = [part.strip() for part in body.split(",") if part.strip()]
     if not parts or not re.search(r"\d", parts[0]) or not re.search(r"[A-Za-z]{3}", parts[0]):
         return None
@@ -428,9 +472,16 @@ def read_address(text: str, current: Address) -> Address | None:
     return current.model_copy(update=values)
 
 
+_STREET = re.compile(r"(?<![#\w-])\d{1,6}[A-Za-z]?\s+[A-Za-z][\w.' -]*,")
+_AFTER_ADDRESS = re.compile(
+    r"(?:,?\s*(?:please|instead|thanks|thank you))+[.!]*$"
+    r"|(?<=[\w)])[.!?]\s+(?:I|I'm|I've|My|We|Thanks|Thank|Please|Sorry|Can|Could|And|It)\b.*$",
+    re.I,
+)
 _ADDRESS_LEAD = re.compile(
     r"^.*?(?:\b(?:address (?:is|to|should be)|(?:send|ship|deliver)(?: it| them| that)?(?: instead)? to|change it to|to this address|"
-    r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?)\s*(?=\S*\s?\d|[\u4e00-\u9fff])",
+    r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?"
+    r"(?:改成|改为|改到|换成|换到|是|为)?[：:]?)\s*(?=\S*\s?\d|[\u4e00-\u9fff])",
     re.I,
 )
 

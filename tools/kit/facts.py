@@ -38,7 +38,8 @@ class Asked(BaseModel):
     """A question that a tool asked back: the customer's next message may answer it, and the tool goes on.
 
     `slot` is what is missing, `heard` the customer's messages about this wish so far, `listed` the ids of what the question
-    listed, in order ("the second one"), `choices` the answers that it offers, as the customer would say them.
+    listed, in order ("the second one"), `choices` the answers that it offers, as the customer would say them, `about` the variant id of
+    the item asked about where there are several.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +49,8 @@ class Asked(BaseModel):
     heard: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    about: str | None = None
+    """The variant id of the item that is asked about, where several are."""
 
 
 class Rest(BaseModel):

@@ -24,8 +24,8 @@ class ToolContext:
     their order, `rest` what the list they stood in has besides. `said` is the customer's message; `earlier` what the customer said
     before, oldest first. `heard` are the messages about the present wish, oldest first, ending with this one; `orders_told` the
     orders told of last. `agreed` is the quote that the customer has just agreed to, by a clear yes or a button, `declined`
-    the one whose other button was pressed. `who` is the phrase that tells why a customer's proof of who they are failed. `gave_up`
-    tells that the last turns came to nothing, whatever was tried.
+    the one whose other button was pressed. `done` are the quotes carried out in this conversation. `who` is the phrase that
+    tells why a customer's proof of who they are failed. `gave_up` tells that the last turns came to nothing, whatever was tried.
     """
 
     shop: Shop
@@ -42,6 +42,7 @@ class ToolContext:
     orders_told: tuple[str, ...] = ()
     agreed: str | None = None
     declined: str | None = None
+    done: tuple[str, ...] = ()
     who: str | None = None
     gave_up: bool = False
 

@@ -11,6 +11,7 @@ import wave
 from array import array
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -73,7 +74,10 @@ def play(
         _prepare(place, scenario.setup)
         agent = None if variant == VARIANTS[0] else _obeying(place, scenario, always_asked=variant == VARIANTS[2])
         customer, most = _customer(place.shop, scenario, beside, scenario.setup.seed + seed)
-        return converse(place, place.session(scenario.setup.customer), customer, max_turns=most, agent=agent)
+        told = converse(place, place.session(scenario.setup.customer), customer, max_turns=most, agent=agent)
+        if isinstance(customer, SimulatedCustomer) and customer.mistakes and told.error is None:
+            return replace(told, ended="customer_failed", error="; ".join(customer.mistakes))
+        return told
     finally:
         place.reset()
 

@@ -89,34 +89,6 @@ class Place:
         """A new conversation; None is a visitor. Raises OperatorError for a customer the shop does not have."""
         return self.opened.session(customer_id, None)
 
-    @contextmanager
-    def another(self, *, policy: Path | None = None, clock: Clock | None = None) -> Iterator["Place"]:
-        """A second place with the same loaded models: the same shop and clock, unless other rules (policy.yaml) or a clock are given.
-
-        Take it before anything is changed here. Raises BadSettings for rules that cannot be used.
-        """
-        with TemporaryDirectory(prefix="storehand-") as scratch, ExitStack() as opened:
-            folder = Path(scratch) / "shop"
-            copy_shop(self.folder, folder)
-            if policy is not None:
-                shutil.copyfile(policy, folder / "policy.yaml")
-            shop = opened.enter_context(SqliteShop.open(folder))
-            catalog = self.opened.catalog.of(shop)
-            desk, review = HandoverDesk(Path(scratch) / HANDOVERS), ReviewList(Path(scratch) / REVIEW)
-            made_with = {
-                **self.opened.agent_with.keywords,
-                "desk": desk,
-                "review": review,
-                **({"clock": clock} if clock else {}),
-            }
-            agent_with = partial(Agent, shop, catalog, **made_with)
-            agent = agent_with(self.opened.model, InMemorySaver())
-            yield Place(
-                replace(self.opened, agent=agent, shop=shop, agent_with=agent_with, catalog=catalog, desk=desk, review=review),
-                folder,
-                self.pristine,
-            )
-
     def reset(self) -> None:
         """Bring the shop back to what it was when it was copied; takes milliseconds, nothing is loaded again."""
         with closing(sqlite3.connect(self.folder / "shop.sqlite")) as target:
@@ -141,6 +113,33 @@ def apart(settings: Settings, shop_folder: Path, clock: Clock, console: Console 
             source.backup(pristine)
         with open_agent(settings.model_copy(update={"data_dir": data}), str(folder), console, clock) as opened:
             yield Place(opened, folder, pristine)
+
+
+@contextmanager
+def beside(opened: Opened, shop_folder: Path, clock: Clock, *, policy: Path | None = None) -> Iterator[Place]:
+    """A place on another copy of the same shop, with the models and the index that `opened` has loaded.
+
+    `policy` is a policy.yaml in the place of the shop's own. Raises BadSettings for rules that cannot be used.
+    """
+    with (
+        TemporaryDirectory(prefix="storehand-") as scratch,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
+        ExitStack() as closed_last,
+    ):
+        folder = Path(scratch) / "shop"
+        copy_shop(shop_folder, folder)
+        if policy is not None:
+            shutil.copyfile(policy, folder / "policy.yaml")
+        with closing(sqlite3.connect(folder / "shop.sqlite")) as source:
+            source.backup(pristine)
+        shop = closed_last.enter_context(SqliteShop.open(folder))
+        catalog = opened.catalog.of(shop)
+        desk, review = HandoverDesk(Path(scratch) / HANDOVERS), ReviewList(Path(scratch) / REVIEW)
+        made_with = {**opened.agent_with.keywords, "desk": desk, "review": review, "clock": clock}
+        agent_with = partial(Agent, shop, catalog, **made_with)
+        agent = agent_with(opened.model, InMemorySaver())
+        there = replace(opened, agent=agent, shop=shop, agent_with=agent_with, catalog=catalog, desk=desk, review=review)
+        yield Place(there, folder, pristine)
 
 
 def copy_shop(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from agent.models.local_gguf import LocalGGUF
 from agent.server.scenarios import scenario_of
 from agent.server.store import STORE, Store
 from agent.settings import Settings
-from eval.conversation import Place, apart
+from eval.conversation import Place, apart, beside
 from eval.playing import VARIANTS, Moved, missing, play
 from eval.running import noon_of, shop_of_a_day
 from eval.scenario import Scenario
@@ -61,7 +61,10 @@ def policy_changes(
         if isinstance(place.opened.model, LocalGGUF):
             # What differs comes from the rules, not from chance.
             place.opened.model.temperature = 0
-        with place.another(policy=old) as before, place.another(policy=new) as after:
+        with (
+            beside(place.opened, folder, clock, policy=old) as before,
+            beside(place.opened, folder, clock, policy=new) as after,
+        ):
             noon = noon_of(place.shop)
             said += _stored(settings, place.shop)
             for number, each in enumerate(said):

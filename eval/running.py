@@ -27,7 +27,7 @@ from rich.console import Console
 from agent.resources import DEMO, DEMO_SOURCE, shop_folder
 from agent.settings import Settings
 from eval.always import Cause
-from eval.conversation import Place, Trajectory, apart
+from eval.conversation import Place, Trajectory, apart, beside
 from eval.judge import Judge, Verdict
 from eval.playing import VARIANTS, Moved, digest_of, missing, play
 from eval.scenario import Scenario
@@ -201,7 +201,7 @@ def _run_in(
     clocks = [Moved(datetime.now(UTC)) for _ in range(jobs)]
     with shop_of_a_day(settings, shop, console) as folder, ExitStack() as opened:
         first = opened.enter_context(apart(settings, folder, clocks[0], console))
-        places = [first, *(opened.enter_context(first.another(clock=clock)) for clock in clocks[1:])]
+        places = [first, *(opened.enter_context(beside(first.opened, folder, clock)) for clock in clocks[1:])]
         noon = noon_of(first.shop)
         judge = Judge(first.shop)
         free: SimpleQueue[tuple[Place, Moved]] = SimpleQueue()

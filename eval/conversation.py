@@ -135,8 +135,18 @@ def beside(opened: Opened, shop_folder: Path, clock: Clock, *, policy: Path | No
         shop = closed_last.enter_context(SqliteShop.open(folder))
         catalog = opened.catalog.of(shop)
         desk, review = HandoverDesk(Path(scratch) / HANDOVERS), ReviewList(Path(scratch) / REVIEW)
-        made_with = {**opened.agent_with.keywords, "desk": desk, "review": review, "clock": clock}
-        agent_with = partial(Agent, shop, catalog, **made_with)
+        loaded = opened.agent_with.keywords
+        agent_with = partial(
+            Agent,
+            shop,
+            catalog,
+            chooser=loaded["chooser"],
+            transcriber=loaded["transcriber"],
+            desk=desk,
+            settings=loaded["settings"],
+            clock=clock,
+            review=review,
+        )
         agent = agent_with(opened.model, InMemorySaver())
         there = replace(opened, agent=agent, shop=shop, agent_with=agent_with, catalog=catalog, desk=desk, review=review)
         yield Place(there, folder, pristine)

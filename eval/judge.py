@@ -14,7 +14,7 @@ from eval.always import Cause, Looked, agreed, honest, listed, private, short, s
 from eval.conversation import Exchange, Trajectory
 from eval.scenario import Call, Expect, Offer, Scenario, Shows
 from tools.shop.quotes import ExchangeRequest, ItemChangeRequest, Quote, ReturnRequest
-from tools.shop.shop import Shop
+from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import Language, Product
 
 
@@ -31,7 +31,7 @@ class Verdict:
 class Judge:
     """Judges conversations with one shop as it is before they begin."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: SqliteShop) -> None:
         self._shop = shop
 
     def verdicts(self, scenario: Scenario, told: Trajectory) -> list[Verdict]:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import wave
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -280,7 +280,7 @@ def _plant(connection: sqlite3.Connection, planted: Planted) -> None:
         _change(connection, statement, values, f"{planted.where} '{planted.record}'")
 
 
-def _change(connection: sqlite3.Connection, statement: str, values: dict[str, object], what: str) -> None:
+def _change(connection: sqlite3.Connection, statement: str, values: Mapping[str, object], what: str) -> None:
     if connection.execute(statement, values).rowcount == 0:
         raise OperatorError(f"the shop has no {what} that a scenario's setup names; mend the scenario.")
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from eval.policy_diff import PolicyChange
 from eval.report_html import Line, badge, bar_chart, conversation, figures, fold, page, section, table
 from eval.running import Play
+from tools.shop.types import LANGUAGES
 
 Reasons = Mapping[int, Sequence[str | Markup]]
 
@@ -30,19 +31,19 @@ def html_report(plays: Sequence[Play], summary: dict[str, Any], title: str) -> s
         "seconds a message": f"{summary['seconds'] / max(1, summary['turns']):.1f}",
         "model calls a message": f"{summary['model_calls'] / max(1, summary['turns']):.2f}",
     }
-    by_tag = {name: 100 * each["1"]["value"] for name, each in summary["by_tag"].items() if "1" in each}
+    rate_of = {name: 100 * each["1"]["value"] for name, each in summary["by_tag"].items() if "1" in each}
+    suites = dict.fromkeys((*(play.suite for play in plays), *LANGUAGES))
+    main = {name: rate_of[name] for name in suites if name in rate_of}
+    rest = {name: rate for name, rate in sorted(rate_of.items()) if name not in suites}
+    several = [bar_chart("Scenarios that go right k times out of k, in percent", _by_k(rates), digits=1, most=100)]
     parts = [
         figures(tiles),
         section(
             "How often it goes right",
-            bar_chart("Scenarios that go right, in percent, by suite and tag", by_tag, digits=1, most=100),
-            *(
-                [bar_chart("Scenarios that go right k times out of k, in percent", _by_k(rates), digits=1, most=100)]
-                if last != "1"
-                else []
-            ),
-            _rates_table(summary),
-            note="In brackets: where the rate lies with 95 % certainty, given how many scenarios there are.",
+            bar_chart("Scenarios that go right, in percent", main, digits=1, most=100),
+            *(several if last != "1" else []),
+            fold("By what they are about", bar_chart("Scenarios that go right, in percent, by tag", rest, digits=1, most=100)),
+            fold("All rates, with where they lie with 95 % certainty", _rates_table(summary)),
         ),
     ]
     if summary["failures"]:
@@ -50,18 +51,16 @@ def html_report(plays: Sequence[Play], summary: dict[str, Any], title: str) -> s
         parts.append(
             section("What goes wrong", bar_chart("Failed plays by their first cause", causes), _failure_table(summary))
         )
-    by_title: dict[str, list[Play]] = defaultdict(list)
+    by_name: dict[str, list[Play]] = defaultdict(list)
     for play in plays:
-        by_title[play.title].append(play)
-    failed = {title: its for title, its in by_title.items() if any(not play.passed and not play.skipped for play in its)}
+        by_name[play.title].append(play)
+    failed = [its for its in by_name.values() if any(not play.passed and not play.skipped for play in its)]
     if failed:
-        parts.append(
-            section("Conversations that went wrong", *(_scenario(title, its, is_open=False) for title, its in failed.items()))
-        )
+        parts.append(section("Conversations that went wrong", *map(_scenario, failed)))
     right: dict[str, list[Markup]] = defaultdict(list)
-    for title, its in by_title.items():
-        if title not in failed and not its[0].skipped:
-            right[its[0].suite].append(_scenario(title, its, is_open=False))
+    for its in by_name.values():
+        if all(play.passed for play in its):
+            right[its[0].suite].append(_scenario(its))
     for suite, folds in right.items():
         parts.append(section(f"Conversations that went right: {suite}", fold(f"{len(folds)} conversations", *folds)))
     if summary["skipped"]:
@@ -97,7 +96,7 @@ def _failure_table(summary: dict[str, Any]) -> Markup:
     return table(["cause", "scenario", "message", "reason"], rows)
 
 
-def _scenario(title: str, plays: Sequence[Play], *, is_open: bool) -> Markup:
+def _scenario(plays: Sequence[Play]) -> Markup:
     """One scenario; of several plays the first that failed, else the first."""
     shown = next((play for play in plays if not play.passed), plays[0])
     right = sum(play.passed for play in plays)
@@ -117,7 +116,7 @@ def _scenario(title: str, plays: Sequence[Play], *, is_open: bool) -> Markup:
                 table(["what", ""], [[k, json.dumps(v, ensure_ascii=False)] for k, v in shown.changed.items()]),
             )
         )
-    return fold(Markup("{} {} {}").format(how, title, tags), *parts, is_open=is_open)
+    return fold(Markup("{} {} {}").format(how, shown.title, tags), *parts)
 
 
 def _mark(passed: bool) -> Markup:

@@ -92,9 +92,9 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
                 return _picked(asked, position)
             if is_question or not (_names_option(said, orders, shop) or wants_same_again(said)):
                 return None
-            named = asked.about is None or any(parts_about(said, order.items, shop) for order in orders)
+            is_named = asked.about is None or any(parts_about(said, order.items, shop) for order in orders)
             # Of several things the one that was asked about is meant.
-            return kept if named else f"{PICKED}{asked.about} {kept}"
+            return kept if is_named else f"{PICKED}{asked.about} {kept}"
         case "method":
             return kept if names_method(said) else None
         case "address":
@@ -106,7 +106,8 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "amend":
             if is_question or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
-            amends = names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
+            is_reason = read_reason(said) is not None and asked.tool == "quote_cancellation"
+            amends = is_reason or names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
             return kept if amends or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
 
 

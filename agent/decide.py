@@ -20,7 +20,17 @@ from tools.catalog.passages import sentences
 from tools.commit_quote import commit_quote
 from tools.hand_to_human import hand_to_human
 from tools.identify_product import identify_product
-from tools.kit.answers import asks_balance, asks_more, asks_total, is_angry, is_no, wants_cheaper, wants_to_go_with
+from tools.kit.answers import (
+    asks_balance,
+    asks_more,
+    asks_total,
+    is_angry,
+    is_no,
+    only_asks_for_help,
+    wants,
+    wants_cheaper,
+    wants_to_go_with,
+)
 from tools.kit.errors import ModelFailed
 from tools.kit.reading import mentions, points_back, shown_position
 from tools.kit.wish import wants_more
@@ -66,6 +76,7 @@ SHORT = 12
 """Characters of a message that says too little without what was said before: "in blue?", 「那个呢」."""
 _LOOKING = frozenset({search_products.name, identify_product.name, recommend_products.name})
 """All of them show products: the wrong one costs the customer less than a question."""
+_SWAPS = {quote_exchange.name, quote_order_change.name}
 CERTAIN_WISH = 0.75
 """Share of the evidence from which one sentence of several is taken for a wish of its own, and a rule for what is asked of a product."""
 PATIENCE = 2
@@ -93,6 +104,9 @@ class Decider:
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)
+        if turn.photo is None and only_asks_for_help(turn.said):
+            turn.meter.why.append("the customer has not said yet with what to help")
+            return AIMessage(turn.phrase("talk_greeting"))
         if (turn.past.done and asks_total(turn.said)) or asks_balance(turn.said):
             turn.meter.why.append("asked what was done comes to, or what is left on a card: the books tell")
             return call(track_order.name)
@@ -174,6 +188,11 @@ class Decider:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
         if self._settings.unsure == "ask_customer":
+            if set(allowed[:2]) == _SWAPS:
+                # Whether an order can still be changed decides which of the two it is, and the change finds that out.
+                allowed = [quote_order_change.name]
+            elif len(named := wants(wish, allowed[:2])) == 1 and set(allowed[:2]) <= QUOTES:
+                allowed = list(named)
             if len(allowed) > 1 and turn.past.choice is None and not set(allowed[:2]) <= _LOOKING:
                 return _question(turn, allowed[0], allowed[1], wish)
             # A second question in a row, or one between two ways to show products, would cost the customer more than a wrong guess.

@@ -4,8 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from pydantic import TypeAdapter
@@ -18,7 +19,6 @@ from tools.kit.errors import OperatorError
 
 # Every storehand command loads this file, so what is heavy is imported where it is used.
 if TYPE_CHECKING:
-    from eval.conversation import Place
     from eval.tau import Run
 
 err = Console(stderr=True)
@@ -53,7 +53,7 @@ def tau(
     spoken = _noise(noise)
     _play_all(
         shop,
-        [lambda place, again, n=n, task=task: play(place, task, n, again, system_clock, spoken) for n, task in enumerate(read)],
+        [partial(play, task=task, number=number, clock=system_clock, noise=spoken) for number, task in enumerate(read)],
         repeat,
         keep,
         as_json=as_json,
@@ -80,8 +80,8 @@ def zh(
     _play_all(
         shop,
         [
-            lambda place, again, n=n, task=task: play(place, task, n, again, system_clock, spoken)
-            for n, task in enumerate(task for task in read if not task.needs_picture)
+            partial(play, task=task, number=number, clock=system_clock, noise=spoken)
+            for number, task in enumerate(task for task in read if not task.needs_picture)
         ],
         repeat,
         keep,
@@ -93,14 +93,13 @@ COMMANDS: dict[str, Callable[..., None]] = {"tau": tau, "zh": zh}
 
 
 def _noise(said: str) -> Noise:
-    if said == "none" or said == "typos" or said == "speech":
-        return said
+    for noise in get_args(Noise):
+        if noise == said:
+            return cast(Noise, noise)
     raise OperatorError(f"--noise {said!r} is none of none, typos, speech.")
 
 
-def _play_all(
-    shop: Path, plays: "Sequence[Callable[[Place, int], Run]]", repeat: int, keep: Path | None, *, as_json: bool
-) -> None:
+def _play_all(shop: Path, plays: "Sequence[partial[Run]]", repeat: int, keep: Path | None, *, as_json: bool) -> None:
     """Play everything so often that was not kept before, and print what came of it."""
     from agent.settings import load_settings
     from eval.conversation import apart
@@ -117,7 +116,7 @@ def _play_all(
         file = opened.enter_context(keep.open("a", encoding="utf-8")) if keep else None
         for number, again in left:
             assert place is not None, "opened where something is left"
-            run = plays[number](place, again)
+            run = plays[number](place, repeat=again)
             runs.append(run)
             if file:
                 file.write(json.dumps(run.as_json(), ensure_ascii=False) + "\n")

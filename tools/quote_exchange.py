@@ -67,7 +67,8 @@ def _swap(context: ToolContext, order: Order, units: Units, *, alone: bool) -> S
 def _wanted(context: ToolContext, order: Order, item: OrderItem, *, alone: bool) -> tuple[Variant, ...]:
     """What the item shall become, by all that was said of it; later words go before earlier ones."""
     named: dict[str, str] = {}
-    newest_part, picked = "", ()
+    newest_part = ""
+    picked: tuple[Variant, ...] = ()
     for text in context.heard:
         parts = parts_about(text, order.items, context.shop)
         # What names none of the order's things speaks of the one that is meant.

@@ -21,13 +21,23 @@ from tools.kit.products import options_text
 from tools.kit.reading import calls_an_order
 from tools.kit.tool import ToolContext
 from tools.shop.policy import Reason, Rule, Unknown
-from tools.shop.quotes import AddressChangeRequest, CustomerAddressRequest, NotAllowed, Quote, Request, Units, kept_units
+from tools.shop.quotes import (
+    AddressChangeRequest,
+    CancellationRequest,
+    CustomerAddressRequest,
+    NotAllowed,
+    Quote,
+    Request,
+    Units,
+    kept_units,
+)
 from tools.shop.types import Address, Customer, LocalText, Order, OrderItem, Product, format_money
 
 Said = TypeVar("Said")
 LISTED_AT_ONCE = 5
 _SAME_CHOICES: tuple[Slot, ...] = ("reason", "opened", "change")
 """Questions whose answers are the same for every order."""
+_REASONS: tuple[Reason, ...] = ("changed_mind", "by_mistake", "does_not_fit", "faulty", "wrong_item")
 _OTHER_METHOD = ("refund_elsewhere", "not_your_method", "balance_short")
 
 
@@ -270,6 +280,11 @@ def told(context: ToolContext, quote: Quote) -> Facts:
     """A quote in the customer's words, with the question whether to go on; every line is a fact."""
     lines = [context.phrase(f"quote_{quote.kind}", order=quote.request.order_id or "")]
     lines += money_lines(context, quote)
+    if isinstance(quote.request, CancellationRequest) and quote.request.reason:
+        reasons = {
+            reason: text.strip() for reason, text in zip(_REASONS, context.phrase("reasons_noted").split("|"), strict=True)
+        }
+        lines.append(context.phrase("quote_reason", reason=reasons[quote.request.reason]))
     lines += _conditions(context, quote)
     sources = [Fact(text=line, source=f"quote:{quote.id}") for line in lines]
     for clause_id in quote.clauses[:1]:

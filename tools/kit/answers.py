@@ -57,6 +57,11 @@ def is_no(text: str) -> bool:
     return _consists_of(text, "decline", "politeness")
 
 
+def only_asks_for_help(text: str) -> bool:
+    """Whether the message asks for help and says nothing of what it is about: "Hi, I have a question about my order"."""
+    return _consists_of(re.sub(r"[?？。]", " ", text), "opening", "greetings", "politeness")
+
+
 def calls_it_off(text: str) -> bool:
     """Whether the message says, and nothing else, that what was begun shall be left: "never mind", 「算了」."""
     return _consists_of(text, "call_off", "politeness")

@@ -1,13 +1,13 @@
 """A server of one's own for each module that needs no other, and a browser for the pages that it gives out."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from counter import Counter
+from counter import Counter, Open
 from visits import Visit
 
 from agent.resources import DEMO_SOURCE
@@ -17,8 +17,6 @@ from tools.shop.policy import Policy
 from tools.shop.sqlite_shop import SqliteShop
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-Open = Callable[..., Counter]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from agent.server.app import GracefulServer, config_of, make_app
 from agent.server.services import Backing
 from agent.settings import Settings, TurnSettings, load_settings
 from agent.turn import Agent
+from tools.catalog.clause_search import ClauseHit
 from tools.catalog.index import Hit
 from tools.catalog.vocabulary import Vocabulary
 from tools.kit.clock import Clock, system_clock
@@ -81,9 +82,9 @@ class Catalog:
         hits = [Hit(each.id, self._alike(text, *each.title.all(), *each.category.all())) for each in self._shop.products()]
         return sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score)[:limit]
 
-    def clauses(self, text: str, language: str, on: date, limit: int) -> list[Hit]:
+    def clauses(self, text: str, language: str, on: date, limit: int) -> list[ClauseHit]:
         hits = [(each.id, self._alike(text, *each.title.all(), *each.questions)) for each in self._shop.clauses(on)]
-        return [Hit(name, score, score) for name, score in sorted(hits, key=lambda hit: -hit[1])][:limit]
+        return [ClauseHit(name, score, score) for name, score in sorted(hits, key=lambda hit: -hit[1])][:limit]
 
     def identify(self, photo: Any, limit: int) -> list[Hit]:
         return [Hit("p001", 0.9, 0.9)]
@@ -184,6 +185,9 @@ class Counter:
     def client(self, **more: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **more)
 
+
+Open = Callable[..., Counter]
+"""Opens a server; its arguments are a Counter's after the folders."""
 
 if __name__ == "__main__":
     counter = Counter(Path(sys.argv[1]), Path(sys.argv[2]), Reciter(pause_s=float(sys.argv[4])), shutdown_seconds=5)

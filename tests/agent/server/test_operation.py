@@ -82,7 +82,7 @@ def test_every_error_has_the_one_form(counter: Counter) -> None:
 
 def test_the_demo_page_knows_its_customers_and_a_real_shop_has_none(counter: Counter) -> None:
     with counter.client() as http:
-        assert "storehand-chat" in http.get("/").text
+        assert "/widget.js" in http.get("/").text
         assert http.get("/demo/demo.js").status_code == 200
         customers = http.get("/demo-customers").json()
         opened = http.post("/v1/session", json={"identity": {"jwt": customers[0]["jwt"]}})

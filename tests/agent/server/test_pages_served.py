@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Open
-from counter import QUESTION, Counter, Reciter
+from counter import QUESTION, Counter, Open, Reciter
 from visits import Visit
 
 Opened = Callable[..., Any]
@@ -38,6 +37,7 @@ def opened(browser: Any) -> Iterator[Opened]:
 def chat(page: Any, customer: str = "") -> Any:
     """Open the demo page's chat, as a visitor or a demo customer; the list of what was said."""
     if customer:
+        page.locator("storehand-chat").wait_for(state="attached")
         jwt = page.locator(f"#who option[data-id={customer}]").get_attribute("value")
         page.evaluate("jwt => document.querySelector('storehand-chat').identify({ jwt })", jwt)
     page.get_by_role("button", name="Open the chat").click()

@@ -1,7 +1,6 @@
 """What other rules would change: every scenario and stored conversation is played under the old and the new ones."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from rich.console import Console
 
 from agent.events import Turn
 from agent.models.local_gguf import LocalGGUF
+from agent.resources import Opened
 from agent.server.scenarios import scenario_of
 from agent.server.store import STORE, Store
 from agent.settings import Settings
-from eval.conversation import Place, apart, beside
+from eval.conversation import Exchange, apart, beside
 from eval.playing import VARIANTS, Moved, missing, play
 from eval.running import noon_of, shop_of_a_day
 from eval.scenario import Scenario
@@ -35,12 +35,6 @@ class PolicyChange(BaseModel):
     kinds: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Said:
-    file: Path
-    scenario: Scenario
-
-
 def policy_changes(
     settings: Settings,
     shop: str,
@@ -50,30 +44,44 @@ def policy_changes(
     console: Console,
     tell: Tell = lambda *_: None,
 ) -> list[PolicyChange]:
-    """The first answer of each conversation that changes, in order: what comes after it is another conversation.
+    """The first answer of each scenario and stored conversation that changes: what comes after it is another conversation.
 
     Raises BadSettings for rules that cannot be used, before anything is played.
     """
-    said = [_Said(file, each) for file, each in scenarios if each.steps and missing(each, file.parent) is None]
-    changes: list[PolicyChange] = []
+    said = [(file, each) for file, each in scenarios if each.steps and missing(each, file.parent) is None]
     clock = Moved(datetime.now(UTC))
     with shop_of_a_day(settings, shop, console) as folder, apart(settings, folder, clock, console) as place:
         if isinstance(place.opened.model, LocalGGUF):
             # What differs comes from the rules, not from chance.
             place.opened.model.temperature = 0
-        with (
-            beside(place.opened, folder, clock, policy=old) as before,
-            beside(place.opened, folder, clock, policy=new) as after,
-        ):
-            noon = noon_of(place.shop)
-            said += _stored(settings, place.shop)
-            for number, each in enumerate(said):
-                changes += _first_change(each, before, after, clock, noon)
-                tell(number + 1, len(said))
-    return changes
+        said += _stored(settings, place.shop)
+        return list(changes_between(place.opened, folder, clock, old, new, said, tell))
 
 
-def _stored(settings: Settings, shop: Shop) -> Iterator[_Said]:
+def changes_between(
+    opened: Opened,
+    folder: Path,
+    clock: Moved,
+    old: Path,
+    new: Path,
+    said: Sequence[tuple[Path, Scenario]],
+    tell: Tell = lambda *_: None,
+) -> Iterator[PolicyChange]:
+    """The same with models that are loaded, on copies of the shop in `folder`."""
+    with (
+        beside(opened, folder, clock, policy=old) as before,
+        beside(opened, folder, clock, policy=new) as after,
+    ):
+        noon = noon_of(before.shop)
+        for number, (file, scenario) in enumerate(said, start=1):
+            turns = [
+                play(place, clock, scenario, file.parent, VARIANTS[0], noon=noon, seed=0).turns for place in (before, after)
+            ]
+            yield from _first_change(scenario.name, *turns)
+            tell(number, len(said))
+
+
+def _stored(settings: Settings, shop: Shop) -> Iterator[tuple[Path, Scenario]]:
     """The conversations that the server keeps, as scenarios."""
     file = settings.data_dir / STORE
     if not file.is_file():
@@ -83,23 +91,14 @@ def _stored(settings: Settings, shop: Shop) -> Iterator[_Said]:
         made = scenario_of(store, shop, conversation_id)
         customer = made["setup"]["customer"] if made else None
         if made and made["steps"] and (customer is None or shop.customer(customer)):
-            yield _Said(file, Scenario.model_validate(made))
+            yield file, Scenario.model_validate(made)
 
 
-def _first_change(said: _Said, before: Place, after: Place, clock: Moved, noon: datetime) -> Iterator[PolicyChange]:
-    old, new = (
-        play(place, clock, said.scenario, said.file.parent, VARIANTS[0], noon=noon, seed=0).turns for place in (before, after)
-    )
+def _first_change(name: str, old: Sequence[Exchange], new: Sequence[Exchange]) -> Iterator[PolicyChange]:
     for number, (one, other) in enumerate(zip(old, new, strict=False), start=1):
         if kinds := tuple(_kinds(one.turn, other.turn)):
-            yield PolicyChange(
-                name=said.scenario.name,
-                turn=number,
-                said=one.turn.said,
-                before=one.turn.reply,
-                after=other.turn.reply,
-                kinds=kinds,
-            )
+            before, after = one.turn.reply, other.turn.reply
+            yield PolicyChange(name=name, turn=number, said=one.turn.said, before=before, after=after, kinds=kinds)
             return
 
 

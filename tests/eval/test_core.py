@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from agent.resources import DEMO_SOURCE, Opened
 from agent.settings import Settings
 from eval.conversation import Place
 from eval.judge import Judge
 from eval.playing import Moved
+from eval.policy_diff import changes_between
 from eval.running import PLAYS, Play, kept_plays, noon_of, plan, play_and_judge
 from eval.scenario import SCENARIOS, read_scenarios
 from eval.scenario_report import html_report, junit_report
@@ -81,3 +83,21 @@ def test_two_runs_are_compared_scenario_by_scenario(plays: list[Play]) -> None:
     assert found["p"] == pytest.approx(0.03125)
     assert json.dumps(found)
     assert comparison_of(right, right)["changed"] == []
+
+
+def test_other_rules_are_told_by_the_answers_that_they_change(demo: Opened, clock: Moved, place: Place, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    text = (DEMO_SOURCE / "policy.yaml").read_text("utf-8")
+    # Returned within 5 days in the place of 30: the jacket came 7 days ago.
+    head, tail = text.split("  - id: window\n", 1)
+    changed = f"{head}  - id: window\n{tail.replace('window_days: 30', 'window_days: 5', 1)}"
+    assert changed != text
+    old.write_text(text, "utf-8")
+    new.write_text(changed, "utf-8")
+    said = read_scenarios([SCENARIOS / "core" / f"{name}.yaml" for name in ("return-jacket-too-small", "cancel-simple")])
+    found = list(changes_between(demo, place.folder, clock, old, new, said))
+    assert [(change.name, change.turn) for change in found] == [("A rain jacket that is too small goes back", 1)]
+    assert "offer" in found[0].kinds
+    assert "$83.00" in found[0].before
+    assert "$83.00" not in found[0].after
+    assert list(changes_between(demo, place.folder, clock, old, old, said)) == []

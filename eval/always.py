@@ -142,7 +142,7 @@ def _differences(before: State, after: State) -> Iterator[tuple[str, Any]]:
         if before[kind] != after[kind]:
             yield kind, after[kind][len(before[kind]) :]
     if before["records"] != after["records"]:
-        yield "records", "products, rules, reviews or baskets"
+        yield "records", "products, rules, reviews or parcels"
 
 
 def within(wanted: Any, there: Any) -> bool:

@@ -203,14 +203,14 @@ def state_of(folder: Path) -> State:
     `{"orders": {id: {customer_id, status, address, items: [{variant_id, quantity, unit_price_cents}], payments: [{kind, amount_cents,
     payment_method_id}], shipping_cents}}, "customers": {id: {name, email, phone, address, balances: {method id: cents}}}, "stock":
     {variant id: pieces}, "ledger": [{customer_id, order_id, kind, payment_method_id, amount_cents}], "done": [{customer_id, kind, request,
-    status}], "records": a digest of products, rules, reviews and baskets, which nobody may change}`. `done` are the quotes that were
+    status}], "records": a digest of products, rules, reviews and parcels, which nobody may change}`. `done` are the quotes that were
     committed, in order; `request` is what they did, as tools/shop/quotes.py has it.
     """
     with closing(sqlite3.connect(folder / "shop.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         rows = {name: [dict(row) for row in connection.execute(query)] for name, query in _CHANGING.items()}
         records = hashlib.sha256()
-        for table in ("products", "clauses", "size_charts", "reviews", "baskets", "basket_items", "fulfilments"):
+        for table in ("products", "clauses", "size_charts", "reviews", "fulfilments"):
             for record in connection.execute(f"SELECT * FROM {table}"):
                 records.update(repr(tuple(record)).encode())
         for record in connection.execute("SELECT id, product_id, options, price_cents FROM variants"):

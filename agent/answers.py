@@ -106,7 +106,10 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "amend":
             if is_question or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
-            is_reason = read_reason(said) is not None and asked.tool == "quote_cancellation"
+            is_reason = read_reason(said) is not None and asked.tool in _WISHES
+            if asked.tool == "quote_cancellation":
+                # An order is cancelled whole: what names a part of it is another wish.
+                return kept if is_reason else None
             amends = is_reason or names_method(said) or read_count(said) is not None or read_address(said, Address(line1=""))
             return kept if amends or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
 

@@ -41,6 +41,7 @@ from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
 from tools.kit.facts import Facts, Handoff
 from tools.kit.phrases import phrase
+from tools.kit.reading import points_back
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
@@ -427,6 +428,9 @@ class Agent:
             lambda text: self._chooser.look_up(text, language, before=past.before, photo=False).shares,
         )
         heard = (*past.asked.heard, answer) if past.asked and answer is not None else (mask_private(said),)
+        if past.asked and past.asked.slot == "amend" and answer is None and points_back(said):
+            # "Can I swap it instead?": which thing of which order was said before.
+            heard = (*past.asked.heard, mask_private(said))
         if picked:
             heard = tuple(dict.fromkeys((picked[1], mask_private(said))))
         if who:

@@ -102,7 +102,7 @@ class Judge:
             yield _stands_in(f"/{expect.heard}/", turn.said), "hearing", f"heard '{turn.said}'; expected '{expect.heard}'"
         yield from _wording(expect.said, expect.not_said, turn.reply)
         if expect.asks is not None:
-            asks = turn.reply.rstrip().endswith(("?", "？")) or bool(turn.quick_replies)
+            asks = "?" in turn.reply or "？" in turn.reply or bool(turn.quick_replies)
             yield asks == expect.asks, "wording", f"{'asks' if asks else 'does not ask'} the customer: {short(turn.reply)}"
         for answer in expect.offers:
             there = any(_stands_in(answer, each) for each in turn.quick_replies)

@@ -114,7 +114,7 @@ class Expect(_Part):
     """Each stands in the answer, any case; /…/ is a pattern."""
     not_said: Many = ()
     asks: bool | None = None
-    """Whether the answer ends with a question to the customer."""
+    """Whether the answer asks the customer something."""
     offers: Many = ()
     """Answers that are offered as buttons."""
     handoff: Why | bool | None = None

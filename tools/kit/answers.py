@@ -57,6 +57,14 @@ def is_no(text: str) -> bool:
     return _consists_of(text, "decline", "politeness")
 
 
+_NOT_CANCEL = re.compile(r"\b(?:don't|do not|not)\s+(?:want to\s+|wish to\s+)?cancel\b|(?:不|别|先不)(?:要|想|用)?取消", re.I)
+
+
+def keeps_order(text: str) -> bool:
+    """Whether the message says that an order shall not be cancelled (any more)."""
+    return bool(_NOT_CANCEL.search(_plain(text)))
+
+
 def only_asks_for_help(text: str) -> bool:
     """Whether the message asks for help and says nothing of what it is about: "Hi, I have a question about my order"."""
     return _consists_of(re.sub(r"[?？。]", " ", text), "opening", "greetings", "politeness")
@@ -433,7 +441,8 @@ def read_address(text: str, current: Address) -> Address | None:
 
     English: "12 Oak Street, Apt 4, Portland, ME 04101"; Chinese: 「上海市浦东新区张杨路 500 号 8 号楼」.
     """
-    body = _ADDRESS_LEAD.sub("", _plain(text)).strip(" .。")
+    # An order's number is no house's.
+    body = _ADDRESS_LEAD.sub("", _ORDER_NUMBER.sub(" ", _plain(text))).strip(" .。")
     if _CHINESE.search(body):
         return _chinese_address(body, current)
     body = _AFTER_ADDRESS.sub("", body).strip(" ,.")
@@ -483,6 +492,7 @@ _AFTER_ADDRESS = re.compile(
     r"|(?<=[\w)])[.!?]\s+(?:I|I'm|I've|My|We|Thanks|Thank|Please|Sorry|Can|Could|And|It)\b.*$",
     re.I,
 )
+_ORDER_NUMBER = re.compile(r"\border\s*(?:number|no\.?)?\s*#?\s*w?\d+|订单号?[:：#]?\s*\d+", re.I)
 _ADDRESS_LEAD = re.compile(
     r"^.*?(?:\b(?:address (?:is|to|should be)|(?:send|ship|deliver)(?: it| them| that)?(?: instead)? to|change it to|to this address|"
     r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?"

@@ -36,7 +36,7 @@ from agent.turn_context import Meter, TurnContext
 from agent.writing import Question, made_reply
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
-from tools.kit.answers import corrects, is_yes
+from tools.kit.answers import agrees_to, corrects
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
 from tools.kit.facts import Facts, Handoff
@@ -420,7 +420,7 @@ class Agent:
         proved = who.customer.id if who and who.customer else None
         customer_id = session.customer_id or past.customer_id or proved
         answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
-        agreed = message.agree_to or (past.quote.id if past.quote and is_yes(said) else None)
+        agreed = message.agree_to or (past.quote.id if past.quote and agrees_to(said, past.quote.kind) else None)
         picked = choice_made(
             past.choice,
             said,

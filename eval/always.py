@@ -8,7 +8,7 @@ from agent.events import Turn
 from eval.conversation import State, Trajectory
 from eval.scenario import Scenario, ShopState
 from tools.commit_quote import commit_quote
-from tools.kit.answers import is_yes
+from tools.kit.answers import agrees_to
 from tools.shop.sqlite_shop import SqliteShop
 
 Cause = Literal[
@@ -166,7 +166,7 @@ def agreed(told: Trajectory) -> Iterator[tuple[int, Looked]]:
             # A button of an older offer that still stands is an agreement too.
             right = any(each is not None and each.id == message.agree_to for each in offers[:number])
         else:
-            right = offer is not None and is_yes(told.turns[number].turn.said)
+            right = offer is not None and agrees_to(told.turns[number].turn.said, offer.kind)
         yield number + 1, (right, "agreement", "offered and agreed to" if right else "carried out without an offer and a yes")
     done = len(told.after["done"]) - len(told.before["done"])
     if done > len(writes):

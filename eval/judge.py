@@ -18,6 +18,10 @@ from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import Language, Product
 
 
+_ASKS = re.compile(r"[?？]|\bplease (?:tell|write|send|give|check|try)\b|请(?:告诉|提供|写|发|再)", re.I)
+"""A question, or a request for something."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One thing that was looked at. `turn` counts from 1; 0 is the whole conversation."""
@@ -102,7 +106,7 @@ class Judge:
             yield _stands_in(f"/{expect.heard}/", turn.said), "hearing", f"heard '{turn.said}'; expected '{expect.heard}'"
         yield from _wording(expect.said, expect.not_said, turn.reply)
         if expect.asks is not None:
-            asks = "?" in turn.reply or "？" in turn.reply or bool(turn.quick_replies)
+            asks = bool(_ASKS.search(turn.reply)) or bool(turn.quick_replies)
             yield asks == expect.asks, "wording", f"{'asks' if asks else 'does not ask'} the customer: {short(turn.reply)}"
         for answer in expect.offers:
             there = any(_stands_in(answer, each) for each in turn.quick_replies)

@@ -52,6 +52,19 @@ def is_yes(text: str) -> bool:
     return _consists_of(text, "agree", "politeness") and not is_no(text)
 
 
+_DEEDS = {
+    "return": re.compile(r"退(?:货|款)?(?:了)?吧?|\b(?:return|refund) (?:it|them)|\bsend (?:it|them) back", re.I),
+    "exchange": re.compile(r"换(?:货)?(?:了)?吧?|\b(?:exchange|swap) (?:it|them)", re.I),
+    "cancellation": re.compile(r"取消(?:了)?吧?|\bcancel (?:it|the order)", re.I),
+}
+
+
+def agrees_to(text: str, kind: str) -> bool:
+    """Whether the message agrees to an offer of this kind, which it may name: "yes, send it back", 「好的，退吧」."""
+    deed = _DEEDS.get(kind)
+    return is_yes(text) or (deed is not None and is_yes(deed.sub(" ", text)))
+
+
 def is_no(text: str) -> bool:
     """Whether the message declines, and says nothing else."""
     return _consists_of(text, "decline", "politeness")

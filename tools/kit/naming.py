@@ -276,7 +276,8 @@ def mentions_code(plain: str, word: str) -> bool:
     before = r"\b(?:size|sizes|in|an?|the|to|for|it|then|need|want|take|wear)"
     return bool(
         re.search(rf"{before}\s+{letter}(?![a-z0-9'])|(?<![a-z0-9']){letter}\s+(?:size|one)\b", plain)
-        or re.search(rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:please\W*)?$|(?<![a-z0-9]){letter}\s?[码号]", plain)
+        or re.search(rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:please\W*)?$|(?<![a-z0-9]){letter}\s?[码号的]", plain)
+        or re.search(rf"[换要改选穿成]\s?{letter}(?![a-z0-9'])", plain)
     )
 
 

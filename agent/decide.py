@@ -26,6 +26,7 @@ from tools.kit.answers import (
     asks_total,
     is_angry,
     is_no,
+    keeps_order,
     only_asks_for_help,
     wants,
     wants_cheaper,
@@ -98,7 +99,10 @@ class Decider:
         if turn.agreed is not None:
             turn.meter.why.append(f"the customer agreed to quote {turn.agreed}")
             return call(commit_quote.name)
-        if turn.declined is not None or (turn.past.quote is not None and is_no(turn.said)):
+        offer = turn.past.quote
+        if turn.declined is not None or (
+            offer is not None and (is_no(turn.said) or (offer.kind == "cancellation" and keeps_order(turn.said)))
+        ):
             turn.meter.why.append("the customer declined the quote")
             return AIMessage(turn.phrase("quote_dropped"))
         if turn.continued and turn.past.asked is not None:

@@ -100,9 +100,13 @@ class PromiseCheck:
 
     @property
     def tellable(self) -> list[Fact]:
-        """The facts that may be told word for word: not a product's text that promises deeds, whoever wrote it there."""
+        """The facts that may be told word for word: no product's text that promises deeds or leads elsewhere, whoever wrote it."""
         books = self._books()
-        return [fact for fact in self._facts if fact.source.startswith(_BOOKS) or not _deeds(fact.text.lower(), books)]
+        return [
+            fact
+            for fact in self._facts
+            if fact.source.startswith(_BOOKS) or not (_deeds(fact.text.lower(), books) or _leads_away(fact.text, books))
+        ]
 
     def _books(self) -> str:
         return " ".join(fact.text for fact in self._facts if fact.source.startswith(_BOOKS))
@@ -140,6 +144,7 @@ class PromiseCheck:
             or self._catalogue_words(plain, everything)
             or _refusal(lowered, everything)
             or _deeds(lowered, self._books())
+            or _leads_away(plain, self._books())
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
             or _stock(lowered, everything.lower())
@@ -225,6 +230,17 @@ def _deeds(lowered: str, books: str) -> str | None:
         if (found := re.search(pattern, lowered)) and found.group() not in books.lower():
             return f"'{found.group()}' promises a deed that no code has done"
     return None
+
+
+_ELSEWHERE = re.compile(
+    r"https?://[^\s，。]+|\bwww\.[^\s，。]+|[\w.+-]+@[\w-]+\.[\w.]+|\b[a-z0-9-]+\.[a-z]{2,}/\S+|\b[a-z0-9-]+\.example\b", re.I
+)
+
+
+def _leads_away(text: str, books: str) -> str | None:
+    """A web or e-mail address that the shop's books and rules do not name: a product's text may lead a customer anywhere."""
+    strange = (found[0].rstrip(".,;!?") for found in _ELSEWHERE.finditer(text))
+    return next((f"'{each}' is no address of the shop's" for each in strange if each.lower() not in books.lower()), None)
 
 
 def _refusal(lowered: str, everything: str) -> str | None:

@@ -36,11 +36,12 @@ from agent.turn_context import Meter, TurnContext
 from agent.writing import Question, made_reply
 from tools.catalog.catalog import Catalog
 from tools.hand_to_human import hand_to_human
-from tools.kit.answers import corrects, is_yes
+from tools.kit.answers import agrees_to, corrects
 from tools.kit.clock import Clock
 from tools.kit.errors import CustomerError, ModelFailed, UnreadableVoice
 from tools.kit.facts import Facts, Handoff
 from tools.kit.phrases import phrase
+from tools.kit.reading import points_back
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
@@ -419,7 +420,7 @@ class Agent:
         proved = who.customer.id if who and who.customer else None
         customer_id = session.customer_id or past.customer_id or proved
         answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
-        agreed = message.agree_to or (past.quote.id if past.quote and is_yes(said) else None)
+        agreed = message.agree_to or (past.quote.id if past.quote and agrees_to(said, past.quote.kind) else None)
         picked = choice_made(
             past.choice,
             said,
@@ -427,6 +428,9 @@ class Agent:
             lambda text: self._chooser.look_up(text, language, before=past.before, photo=False).shares,
         )
         heard = (*past.asked.heard, answer) if past.asked and answer is not None else (mask_private(said),)
+        if past.asked and past.asked.slot == "amend" and answer is None and points_back(said):
+            # "Can I swap it instead?": which thing of which order was said before.
+            heard = (*past.asked.heard, mask_private(said))
         if picked:
             heard = tuple(dict.fromkeys((picked[1], mask_private(said))))
         if who:

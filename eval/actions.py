@@ -65,13 +65,13 @@ def run_tasks(
     verdicts: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="storehand-") as scratch:
         copy = Path(scratch)
-        _copy_shop(folder, copy)
+        copy_shop(folder, copy)
         with ExitStack() as opened:
             shop = opened.enter_context(SqliteShop.open(copy))
             for task in tasks:
                 if not in_a_row and verdicts:
                     opened.close()
-                    _copy_shop(folder, copy)
+                    copy_shop(folder, copy)
                     shop = opened.enter_context(SqliteShop.open(copy))
                 actions = [_try(shop, task.user_id, action, clock()) for action in task.actions if action.name in _REQUESTS]
                 accepted = all(each["accepted"] for each in actions)
@@ -81,7 +81,7 @@ def run_tasks(
     return verdicts, state
 
 
-def _copy_shop(folder: Path, copy: Path) -> None:
+def copy_shop(folder: Path, copy: Path) -> None:
     for old in copy.glob("shop.sqlite*"):
         old.unlink()
     # SQLite's own copy also has what is still in the write-ahead log.

@@ -10,9 +10,9 @@ A call is a list of utterances in the order in which they began. In a file it is
     expect: {tools: [track_order], sources: ["order:1042"]}
 
 `start_ms` and `end_ms` count from the beginning of the recording, null where nobody wrote them down; `channel` is that of the
-recording, from 0; `confidence` is the recogniser's, 0 to 1; `language` is "en" or "zh"; `redacted` tells that something private was cut
-out. Of a call in another form (readers/), all but the utterances stands beside it in NAME.call.yaml, with `speakers` where its file
-has other names for them: `speakers: {spk_0: customer}`.
+recording, from 0; `confidence` is the recogniser's, 0 to 1; `language` is "en" or "zh"; `redacted` tells that something private
+was cut out. Of a call in another form (readers/), all but the utterances stands beside it in NAME.call.yaml, with `speakers`
+where its file has other names for them: `speakers: {spk_0: customer}`.
 """
 
 import re
@@ -58,7 +58,8 @@ class Problem(_Part):
 
 
 class Moved(_Part):
-    """An entry of the shop's ledger: its order, its kind ("refund", "refund_promised", "payment") and what it is worth in cents."""
+    """An entry of the shop's ledger: its order, its kind ("refund", "refund_promised", "payment") and what it is worth in
+    cents."""
 
     order: str
     kind: str
@@ -117,7 +118,8 @@ class Call(_Part):
         return max(ends) / 1000 if ends and max(ends) > 0 else None
 
     def exchanges(self) -> list[Exchange]:
-        """The customer's turns with the answers that followed; what was said before the first is left out, and so is the system."""
+        """The customer's turns with the answers that followed; what was said before the first is left out, and so is the
+        system."""
         turns: list[tuple[list[Utterance], list[Utterance]]] = []
         for each in self.utterances:
             if each.speaker == "system":

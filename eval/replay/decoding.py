@@ -1,8 +1,8 @@
 """Decodes a recording in a process of its own, with limits: whatever a hostile file does, it is done to nobody else.
 
 `python decoding.py FILE FOLDER` writes channel-0.pcm (and channel-1.pcm), 16 kHz, 16 bits, and one JSON line:
-{"channels", "seconds", "damage": why it ends early, or null}. A file that is no recording ends it with one line on stderr and code 2.
-It imports nothing of Storehand's, so that it starts at once and can be held to little memory.
+{"channels", "seconds", "damage": why it ends early, or null}. A file that is no recording ends it with one line on stderr and
+code 2. It imports nothing of Storehand's, so that it starts at once and can be held to little memory.
 """
 
 import json
@@ -24,7 +24,8 @@ _MOST_BYTES = MOST_HOURS * 3600 * SAMPLE_RATE * 2
 _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,asf"
 _RATES = range(4_000, 400_000)
 _GAP_SAMPLES = SAMPLE_RATE // 20
-"""Time stamps that run ahead of the sound by more than this tell of sound that is missing: it becomes silence, so that nothing drifts."""
+"""Time stamps that run ahead of the sound by more than this tell of sound that is missing: it becomes silence, so that nothing
+drifts."""
 
 
 class NoRecording(Exception):
@@ -41,7 +42,8 @@ class Decoded:
 
 
 def decode_apart(recording: Path, folder: Path) -> Decoded:
-    """Decode a recording of one or two channels into `folder`, in a child process that may use only so much. Raises NoRecording."""
+    """Decode a recording of one or two channels into `folder`, in a child process that may use only so much. Raises
+    NoRecording."""
     command = [sys.executable, "-P", __file__, str(recording), str(folder)]
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
     try:

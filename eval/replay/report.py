@@ -202,14 +202,13 @@ def _call(call: ReplayedCall) -> Markup:
         f"{each.kind.replace('_', ' ')} of {format_money(each.cents, call.currency)} on order {each.order}"
         for each in call.committed
     ]
-    facts = [
-        f"{call.call.format}",
+    about = [
+        call.call.format,
         f"began {call.call.at:%Y-%m-%d %H:%M %Z}" if call.call.at else "",
         f"customer {call.call.customer or 'not given'}",
+        *([f"moved in the copy: {'; '.join(moved)}"] if moved else []),
     ]
-    told = table(
-        ["", ""], [["about", ", ".join(filter(None, facts))], *([["moved in the copy", "; ".join(moved)]] if moved else [])]
-    )
+    told = Markup('<p class="note">{}</p>').format(" · ".join(filter(None, about)))
     problems = (
         [table(["place in the file", "problem"], [[each.place, each.what] for each in call.call.problems])]
         if call.call.problems

@@ -28,6 +28,7 @@ from eval.replay.readers import (
     whisper_json,
 )
 from eval.replay.readers.source import ABOUT, Said, Source, Turn, read_yaml
+from tools.shop.types import Language
 
 if TYPE_CHECKING:
     from tools.transcribe_speech import Transcriber
@@ -56,44 +57,39 @@ _REDACTED = re.compile(r"\[(?:pii|redacted|removed|[A-Z][A-Z_]{2,})\]|\*{3,}|＊
 def read_call(path: Path, transcriber: "Callable[[], Transcriber]", call_id: str | None = None) -> Call:
     """Read one call. Raises UnreadableCall, telling what is wrong with the file and what to do."""
     source = Source(path, transcriber)
-    about, problems = _about(path), []
+    about = _about(path)
     name = next((name for name, reader in READERS.items() if reader.recognises(source)), None)
     if name is None:
         raise UnreadableCall(f"'{path}' has none of the forms {', '.join(READERS)}; see eval/replay/readers for each.")
     said: list[Said] = []
-    for entry in READERS[name].read(source):
-        if isinstance(entry, Said):
-            said.append(entry)
-        elif isinstance(entry, Problem):
-            problems.append(entry)
-        else:
-            about = _joined(about, entry)
-    said = [each._replace(text=text) for each in said if (text := " ".join(each.text.split()))]
+    problems: list[Problem] = []
+    try:
+        for entry in READERS[name].read(source):
+            if isinstance(entry, Said):
+                said.append(entry)
+            elif isinstance(entry, Problem):
+                problems.append(entry)
+            else:
+                about = _joined(about, entry)
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
+        raise UnreadableCall(
+            f"'{path}' begins like {name} and goes on otherwise ({str(error)[:200]}); export it again."
+        ) from error
+    said = _timed([each._replace(text=text) for each in said if (text := " ".join(each.text.split()))])
     if not said:
         first = f" ({problems[0].place}: {problems[0].what})" if problems else ""
         raise UnreadableCall(f"nothing is said in '{path}'{first}; if somebody speaks in it, mend it and run again.")
-    said, turns = _timed(said), source.turns() if any(not each.label for each in said) else []
+    turns = source.turns() if any(not each.label for each in said) else []
     roles, guesses = _roles([*(each.label for each in said), *(turn.label for turn in turns)], about.speakers)
-    before = None
-    utterances = []
+    utterances: list[Utterance] = []
     for each in said:
         label = each.label or _speaker_at(each, turns)
         if label is None:
-            problems.append(Problem(place=each.place, what="no speaker is named, and no turns.csv tells who speaks: left out"))
-            continue
-        before = each.language or detect_language(each.text, before)
-        utterances.append(
-            Utterance(
-                speaker=roles[label],
-                text=each.text,
-                start_ms=each.start_ms,
-                end_ms=each.end_ms,
-                channel=each.channel,
-                confidence=each.confidence,
-                language=before,
-                redacted=each.redacted or bool(_REDACTED.search(each.text)),
+            problems.append(
+                Problem(place=each.place, what="no speaker is named, and no CSV of turns tells who speaks: left out")
             )
-        )
+        else:
+            utterances.append(_utterance(each, roles[label], utterances[-1].language if utterances else None))
     if not any(each.speaker == "customer" for each in utterances):
         raise UnreadableCall(
             f"no customer speaks in '{path}'; name who is who in '{path.stem}{ABOUT}' (speakers: {{{said[0].label or 'NAME'}: customer}})"
@@ -107,6 +103,19 @@ def read_call(path: Path, transcriber: "Callable[[], Transcriber]", call_id: str
         customer=about.customer,
         problems=(*problems, *guesses),
         expect=about.expect,
+    )
+
+
+def _utterance(said: Said, speaker: Speaker, before: Language | None) -> Utterance:
+    return Utterance(
+        speaker=speaker,
+        text=said.text,
+        start_ms=said.start_ms,
+        end_ms=said.end_ms,
+        channel=said.channel,
+        confidence=said.confidence,
+        language=said.language or detect_language(said.text, before),
+        redacted=said.redacted or bool(_REDACTED.search(said.text)),
     )
 
 

@@ -147,6 +147,7 @@ ALIASES = "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nutterances: [*b, *b, *b]\n"
         ("silent.vtt", b"WEBVTT\n\n"),
         ("agents.txt", b"Agent: hello\nAgent: anybody there?\n"),
         ("nobody.json", b'{"segments": [{"start": 0, "end": 1, "text": "hello"}]}'),
+        ("odd.json", b'{"results": {"transcripts": [], "channel_labels": {"channels": [7]}}}'),
         ("about.txt", b"Agent: hello\nCustomer: hi\n"),
     ],
 )

@@ -1,5 +1,6 @@
 """`storehand replay`: what the agent would have said in recorded calls, and what changes between two such runs."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,7 +53,8 @@ def replay_calls(
 ) -> None:
     """Replay recorded calls (the command itself need not be named): report.html, report.json, junit.xml and drafts.jsonl in
     --out."""
-    from agent.resources import open_agent, prepare, shop_folder, text_encoder_of, transcriber_of
+    from agent.models.local_gguf import LocalGGUF
+    from agent.resources import CHOOSER, open_agent, prepare, shop_folder, text_encoder_of, transcriber_of
     from eval.replay.batch import replay_all
     from eval.replay.overall import overall
     from eval.replay.readers import find_calls
@@ -71,11 +73,17 @@ def replay_calls(
     with TemporaryDirectory(prefix="storehand-") as scratch:
         copy = copy_apart(original, Path(scratch))
         apart = settings.model_copy(update={"data_dir": Path(scratch) / "data"})
+        apart.data_dir.mkdir()
+        if (own := settings.data_dir / CHOOSER).exists():
+            shutil.copy(own, apart.data_dir / CHOOSER)
         with (
             open_agent(apart, str(copy), err) as opened,
             Progress(*columns, console=err, disable=not err.is_terminal) as progress,
         ):
             bar = progress.add_task("", total=len(files))
+            if isinstance(opened.model, LocalGGUF):
+                # Two runs shall differ by what was changed between them, not by chance.
+                opened.model.temperature = 0
 
             def tell(stage: str, name: str) -> None:
                 progress.update(bar, description=escape(f"{stage} {name}"), advance=stage != "heard")

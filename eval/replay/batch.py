@@ -6,7 +6,6 @@ done again because the agent has changed.
 """
 
 import hashlib
-import json
 import os
 import sqlite3
 from collections import Counter
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from agent.chooser.chooser import SHIPPED
 from agent.resources import CHOOSER, Opened
 from agent.settings import Settings
 from eval.replay.call import Call
@@ -117,6 +115,8 @@ def replay_all(
 
 def rests_on(folder: Path, settings: Settings) -> str:
     """A digest of everything but the call that a replay rests on."""
+    from agent.chooser.chooser import SHIPPED  # imports torch, which the agent has loaded by then
+
     digest = hashlib.sha256()
     with closing(sqlite3.connect(folder / "shop.sqlite")) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
@@ -168,14 +168,3 @@ def _write(file: Path, kept: _Kept) -> None:
     part = file.with_suffix(".part")
     part.write_text(kept.model_dump_json(indent=1), encoding="utf-8")
     part.replace(file)
-
-
-def read_run(out: Path) -> dict[str, ReplayedCall]:
-    """The calls of a run that was kept in `out`, by id."""
-    found = {}
-    for file in sorted((out / "calls").glob("*.json")):
-        if not file.name.endswith(".heard.json"):
-            replayed = json.loads(file.read_text(encoding="utf-8"))["replayed"]
-            call = ReplayedCall.model_validate(replayed)
-            found[call.call.id] = call
-    return found

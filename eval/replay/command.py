@@ -112,8 +112,7 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write it as a page, too.", metavar="FILE")] = None,
 ) -> None:
     """Tell which calls change between two runs (another model, prompt or policy), and how."""
-    from eval.replay.batch import read_run
-    from eval.replay.compared import changes
+    from eval.replay.compared import changes, read_run
     from eval.report_html import bar_chart, page, section, table
 
     one, two = read_run(before), read_run(after)

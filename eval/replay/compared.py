@@ -1,6 +1,8 @@
 """Which calls change between two runs, and how: after another model, another prompt or another policy."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +22,13 @@ class Change(BaseModel):
     turn: int | None
     before: str
     after: str
+
+
+def read_run(out: Path) -> dict[str, ReplayedCall]:
+    """The replayed calls of a run that was kept in `out`, by id."""
+    files = [file for file in sorted((out / "calls").glob("*.json")) if not file.name.endswith(".heard.json")]
+    calls = [ReplayedCall.model_validate(json.loads(file.read_text(encoding="utf-8"))["replayed"]) for file in files]
+    return {each.call.id: each for each in calls}
 
 
 def changes(before: Mapping[str, ReplayedCall], after: Mapping[str, ReplayedCall]) -> list[Change]:

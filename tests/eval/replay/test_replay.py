@@ -9,9 +9,9 @@ import pytest
 
 from agent.resources import DEMO_SOURCE, Opened, transcriber_of
 from agent.settings import Settings
-from eval.replay.batch import read_run, replay_all, rests_on
+from eval.replay.batch import replay_all, rests_on
 from eval.replay.call import Call, Moved, UnreadableCall, Utterance
-from eval.replay.compared import changes
+from eval.replay.compared import changes, read_run
 from eval.replay.judging import statements
 from eval.replay.readers import find_calls, read_call
 from eval.replay.replay import ReplayedCall, replay_call

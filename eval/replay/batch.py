@@ -90,6 +90,7 @@ def replay_all(
         if replayed is not None:
             tell("kept", name)
             return replayed.model_copy(update={"call": call})
+        opened.load_model()  # not in the time of an answer
         replayed = replay_call(opened, folder, call)
         _write(done, _Kept(rests_on=whole, replayed=replayed))
         tell("replayed", name)

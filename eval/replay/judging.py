@@ -16,7 +16,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from agent.promises import PromiseCheck, Sentences, claims
+from agent.promises import PromiseCheck, Sentences, claims, content_words, is_negative
 from tools.answer_from_policy import certainty
 from tools.catalog.catalog import Catalog
 from tools.kit.facts import Fact
@@ -31,6 +31,9 @@ settled; it answers what the person passed on; it asks where the person answered
 _NEAR = -0.02
 """A clause so near to a statement speaks of the same thing: the line from which one answers a question, and a little below."""
 _SUPPORTING = 3
+_SHARED = 3
+_ALIKE = 0.4
+"""Two parts of sentences speak of the same thing where they share so many words, and such a share of the shorter one's."""
 _MONEY = re.compile(
     r"(?:[$€£¥￥]|\bUSD ?|\bRMB ?)(\d[\d,]*(?:\.\d{1,2})?)|(\d[\d,]*(?:\.\d{1,2})?) ?(?:dollars?|bucks|euros?|pounds?|yuan|元|块|美元)",
     re.I,
@@ -41,12 +44,19 @@ _PERIOD = re.compile(
     r"[ -]?(business days?|working days?|个?工作日|days?|天|日(?!期)|weeks?|周|个?星期|months?|个月|years?|年)",
     re.I,
 )
+_DATE = re.compile(
+    r"\d{4} ?年(?: ?\d{1,2} ?月)?(?: ?\d{1,2} ?[日号])?|\d{1,2} ?月 ?\d{1,2} ?[日号]|[这那][两几]天|\d{4}-\d\d-\d\d"
+)
+"""Not a period, though it has its words."""
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|percent|per cent)|百分之(\d+|[一二三四五六七八九十]+)", re.I)
 _WORDS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "ten": 10, "fourteen": 14, "fifteen": 15, "twenty": 20, "thirty": 30,
     "sixty": 60, "ninety": 90,
 }  # fmt: skip
 _DAYS = {"w": 7, "周": 7, "星": 7, "m": 30, "月": 30, "y": 365, "年": 365}
+
+
+Verdict = Literal["supported", "contradicted", "unsupported"]
 
 
 class Statement(BaseModel):
@@ -58,7 +68,7 @@ class Statement(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str
-    verdict: Literal["supported", "contradicted", "unsupported"]
+    verdict: Verdict
     clause: str | None = None
     why: str = ""
 
@@ -71,7 +81,7 @@ def claims_in(text: str) -> dict[str, frozenset[Decimal]]:
     for match in _PERCENT.finditer(text):
         if (number := _number(match[1] or match[2])) is not None:
             found.setdefault("percent", set()).add(number)
-    for match in _PERIOD.finditer(text):
+    for match in _PERIOD.finditer(_DATE.sub(" ", text)):
         number, unit = _number(match[1]), match[2].lower().removeprefix("个")
         if number is not None:
             is_working = unit[0] in "b工" or unit.startswith("working")
@@ -92,17 +102,58 @@ def _number(text: str) -> Decimal | None:
 
 def contradiction(human: str, agent: str) -> str | None:
     """Where two answers to one message cannot both be true, in words; None where nothing tells."""
-    ours, theirs = claims_in(agent), claims_in(human)
-    for kind in theirs.keys() & ours.keys():
-        if not theirs[kind] & ours[kind]:
-            told = (", ".join(f"{value:f}" for value in sorted(values)) for values in (theirs[kind], ours[kind]))
-            return "{}: the person said {}, the agent {}".format(kind, *told)
+    for theirs in sentences_of(human):
+        for ours in sentences_of(agent):
+            if why := _numbers_apart(theirs, ours):
+                return why
+            if opposes(theirs, ours):
+                return f"a yes and a no: the person said {theirs.strip()!r}"
     check = PromiseCheck([Fact(text=agent, source="clause:reply")], said="", titles={})
-    for sentence in sentences_of(human):
-        objection = check.objection(sentence)
+    for theirs in sentences_of(human):
+        objection = check.objection(theirs)
         if objection and "the opposite" in objection:
-            return f"{objection.removeprefix('the facts say ')}: {sentence.strip()!r}"
+            return f"{objection.removeprefix('the facts say ')}: {theirs.strip()!r}"
     return None
+
+
+def _numbers_apart(theirs: str, ours: str) -> str | None:
+    """Two sums, periods or shares of which none is the same, in sentences on one rule."""
+    if not _rules_in(theirs) & _rules_in(ours):
+        return None
+    said, told = claims_in(theirs), claims_in(ours)
+    for kind in said.keys() & told.keys():
+        if not said[kind] & told[kind]:
+            both = (", ".join(f"{value:f}" for value in sorted(values)) for values in (said[kind], told[kind]))
+            return "{}: the person said {}, the agent {}".format(kind, *both)
+    return None
+
+
+def _rules_in(text: str) -> frozenset[str]:
+    """The rules of prompts/claims.yaml that a text speaks of."""
+    lowered = text.lower()
+    return frozenset(
+        name
+        for table in claims()["rules"].values()
+        for name, words in table.items()
+        if name not in ("money", "orders")
+        and any(mentions(lowered, word) if word.isascii() else word in lowered for word in words)
+    )
+
+
+def opposes(one: str, other: str) -> bool:
+    """Whether a part of one text denies what a part of the other affirms: in mostly the same words, one of them with a
+    negation."""
+    for here in _parts(one):
+        for there in _parts(other):
+            mine, its = content_words(here), content_words(there)
+            shared = len(mine & its)
+            if shared >= _SHARED and shared >= _ALIKE * min(len(mine), len(its)):
+                return is_negative(here.lower()) != is_negative(there.lower())
+    return False
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in re.split(r"[.!?;。！？；，]+", text) if part.strip()]
 
 
 def departure(human: str, agent: str, *, asks: bool, unknown: bool, handed_over: bool) -> tuple[Departure, str] | None:
@@ -129,6 +180,11 @@ def departure(human: str, agent: str, *, asks: bool, unknown: bool, handed_over:
     return None
 
 
+def asks_for_facts(human: str) -> bool:
+    """Whether the person asks for something to be told, not for a yes to what they propose."""
+    return bool(_has("asks", human)) and not _has("proposes", human)
+
+
 def is_small_talk(text: str) -> bool:
     """Whether all of it is greetings, thanks and waiting."""
     return bool(_has("small_talk", text.strip()))
@@ -151,30 +207,21 @@ def statements(
         check = PromiseCheck([*backing, *facts], said="", titles={}, names=shop.info.name.all())
         # "We" and "you" of a person are no promise that code has not kept: only what the rule says is held against the clause.
         objection = check.objection(re.sub(r"^(?:yes|no|well|so|sure|okay|ok)\b[,. ]*", "", sentence, flags=re.I))
-        clause = hits[0].id
-        if objection is None or "promises a deed" in objection:
-            found.append(Statement(text=sentence, verdict="supported", clause=clause))
-            continue
         against = contradiction(sentence, backing[0].text)
-        verdict: Literal["contradicted", "unsupported"] = "contradicted" if against else "unsupported"
-        found.append(Statement(text=sentence, verdict=verdict, clause=clause, why=against or objection))
+        is_backed = objection is None or "promises a deed" in objection
+        verdict: Verdict = "contradicted" if against else "supported" if is_backed else "unsupported"
+        found.append(
+            Statement(text=sentence, verdict=verdict, clause=hits[0].id, why=against or ("" if is_backed else objection or ""))
+        )
     return found
 
 
 def _states_a_rule(sentence: str) -> bool:
     if sentence.endswith(("?", "？")) or _has("done", sentence):
         return False
-    table = claims()["rules"]
-    names_rule = any(
-        mentions(sentence.lower(), word) if word.isascii() else word in sentence
-        for language in table
-        for name, words in table[language].items()
-        if name not in ("money", "orders")
-        for word in words
-    )
     numbers = claims_in(sentence)
     return bool(
-        (names_rule and (numbers or _has("permits", sentence))) or (numbers.keys() - {"money"} and _has("permits", sentence))
+        (_rules_in(sentence) and (numbers or _has("permits", sentence))) or (numbers.keys() - {"money"} and _has("permits", sentence))
     )
 
 

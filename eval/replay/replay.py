@@ -25,8 +25,8 @@ from agent.session import Session
 from agent.turn import Agent, Message
 from eval.actions import copy_shop
 from eval.replay.call import Call, Exchange, Moved, Problem, UnreadableCall
-from eval.replay.judging import Statement, departure, statements
-from tools.kit.answers import is_yes
+from eval.replay.judging import Statement, asks_for_facts, departure, statements
+from tools.kit.answers import is_no, is_yes
 from tools.kit.clock import system_clock
 from tools.kit.facts import Fact
 from tools.kit.reading import mentions, points_back
@@ -65,8 +65,9 @@ class Quoted(_Part):
 class ReplayedTurn(_Part):
     """One of the customer's turns with both answers.
 
-    `given` is what was added from the person's words. `unknown`: no clause answers it; `asks`: the agent asked back. `departs`
-    names how the agent's answer parts from the person's, `departs_why` where; None where it does not.
+    `given` is what was added from the person's words; `withheld`: it answered the person's question while a quote of the
+    agent's was waiting for a yes, so that the agent was not told. `unknown`: no clause answers it; `asks`: the agent asked
+    back. `departs` names how the agent's answer parts from the person's, `departs_why` where; None where it does not.
     """
 
     customer: str
@@ -74,6 +75,7 @@ class ReplayedTurn(_Part):
     agent: str
     language: Language
     given: str | None = None
+    withheld: bool = False
     likeliest: str | None = None
     steps: tuple[ToolRun, ...] = ()
     quote: Quoted | None = None
@@ -165,8 +167,11 @@ def replay_call(opened: Opened, folder: Path, call: Call, done: Callable[[], Non
         turns: list[ReplayedTurn] = []
         for exchange in call.exchanges():
             now.past_ms = exchange.start_ms or now.past_ms
-            given = _given(exchange, call, turns, shop, session.customer_id or agent.proved(session.conversation_id))
-            turns.append(_replay_turn(agent, session, exchange, given))
+            if _is_withheld(exchange, turns):
+                turns.append(turns[-1].model_copy(update={**_UNSAID, "customer": exchange.customer, "human": exchange.human}))
+            else:
+                given = _given(exchange, call, turns, shop, session.customer_id or agent.proved(session.conversation_id))
+                turns.append(_replay_turn(agent, session, exchange, given))
             done()
         turns = [_judged(turn, turns, now().astimezone(ZoneInfo(shop.info.timezone)).date(), shop, opened) for turn in turns]
         committed = [
@@ -193,6 +198,20 @@ class _Clock:
 
     def __call__(self) -> datetime:
         return self._began + timedelta(milliseconds=self.past_ms)
+
+
+_UNSAID: dict[str, Any] = {
+    "agent": "", "given": None, "withheld": True, "likeliest": None, "steps": (), "handed_over": None, "unknown": False, "asks": False,
+    "checked": 0, "replaced": 0, "seconds": 0.0,
+}  # fmt: skip
+"""A turn that the agent was not told; its quote goes on waiting."""
+
+
+def _is_withheld(exchange: Exchange, turns: Sequence[ReplayedTurn]) -> bool:
+    """Whether the customer answers what only the person asked, while the agent's quote waits."""
+    if not turns or turns[-1].quote is None or is_yes(exchange.customer) or is_no(exchange.customer):
+        return False
+    return asks_for_facts(turns[-1].human) and not exchange.customer.rstrip().endswith(("?", "？"))
 
 
 def _given(exchange: Exchange, call: Call, turns: Sequence[ReplayedTurn], shop: Shop, customer_id: str | None) -> str | None:
@@ -238,7 +257,9 @@ def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str 
         else None,
         handed_over=answered.handoff.why if answered.handoff else None,
         unknown=unknown,
-        asks=bool(answered.quick_replies) or (quote is None and answered.reply.rstrip().endswith(("?", "？"))),
+        asks=bool(answered.quick_replies)
+        or any(fact.source == "question" for step in steps for fact in step.facts)
+        or (quote is None and answered.reply.rstrip().endswith(("?", "？"))),
         checked=answered.promises.checked,
         replaced=answered.promises.replaced,
         seconds=round(answered.seconds.total, 3),
@@ -247,7 +268,12 @@ def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str 
 
 def _judged(turn: ReplayedTurn, turns: Sequence[ReplayedTurn], day: Any, shop: Shop, opened: Opened) -> ReplayedTurn:
     """The turn with where it parts from the person's answer, and the rules that the person stated in it."""
-    parts = departure(turn.human, turn.agent, asks=turn.asks, unknown=turn.unknown, handed_over=turn.handed_over is not None)
+    if turn.withheld:
+        parts = None
+    else:
+        # A quote asks for a yes.
+        asks = turn.asks or turn.quote is not None
+        parts = departure(turn.human, turn.agent, asks=asks, unknown=turn.unknown, handed_over=turn.handed_over is not None)
     known = [fact for each in turns for step in each.steps for fact in step.facts]
     told = statements(turn.human, turn.language, day, shop, opened.catalog, known)
     return turn.model_copy(

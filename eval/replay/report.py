@@ -16,6 +16,7 @@ from eval.replay.replay import ReplayedCall, ReplayedTurn
 from eval.report_html import Kind, Line, badge, bar_chart, conversation, figures, fold, page, section, table
 from tools.shop.types import format_money
 
+WITHHELD = "(not told: this answers the person's question, and the quote above waits for a yes)"
 OUTCOMES: dict[str, tuple[str, Kind]] = {
     "resolved": ("resolved", "good"),
     "handed_over": ("handed over", "warn"),
@@ -195,7 +196,9 @@ def _call(call: ReplayedCall) -> Markup:
         rows.append(
             [
                 Line("human", turn.human or "–", name="person", notes=_statement_notes(turn), language=turn.language),
-                Line("agent", turn.agent or "–", notes=_agent_notes(turn), language=turn.language),
+                Line(
+                    "agent", WITHHELD if turn.withheld else turn.agent or "–", notes=_agent_notes(turn), language=turn.language
+                ),
             ]
         )
     moved = [

@@ -23,14 +23,13 @@ from eval.replay.readers.source import ABOUT
 from tools.kit.errors import OperatorError
 from tools.transcribe_speech import decode_recording
 
-RATES = {"wav": 8_000, "flac": 16_000, "mp3": 22_050}
-"""A telephone's, a recorder's and a web player's: readers have to cope with each."""
+RATES = {"wav": 16_000, "flac": 8_000, "mp3": 22_050}
 _CODECS = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame"}
-_VOICES = {"agent": "en-gb", "customer": "en-us+f3"}
+_VOICES = {"agent": "en-gb", "customer": "en-us"}
 _RATE = 16_000
 _PAUSE = 6 * _RATE // 10
 _GAP = 12 * _RATE // 100
-_WORDS_A_MINUTE = 150
+_WORDS_A_MINUTE = 145
 
 
 def make_calls(script: Path, folder: Path, data: Path | None = None) -> list[Path]:

@@ -4,7 +4,7 @@
     storehand import jsonl FOLDER/source --shop FOLDER/shop
     storehand replay FOLDER/calls --shop FOLDER/shop --out FOLDER/report
 
-The guidelines become clauses, a rule each; what tells the agent which button to press is left out. Customers, orders and
+The guidelines become clauses, a rule each; what tells the agent what to press, to ask or to tell is left out. Customers, orders and
 products are those of the chats' scenarios. The data has no dates of the chats: they are set to a spring day of 2020, after the
 purchases of the November before that their customers speak of. Source: Chen et al. 2021, arXiv:2104.00783.
 """
@@ -25,6 +25,11 @@ from eval.replay.judging import claims_in
 AT = "2020-03-10T10:00:00-05:00"
 _SHOP = {"name": {"en": "AcmeBrands"}, "currency": "USD", "timezone": "America/New_York"}
 _BUTTONS = re.compile(r"\b(?:click|enter|fill|select|submit|input box|form|oracle|button)\b|[\[(]", re.I)
+_ASKING = re.compile(r"(?:(?<=^)|(?<=<or> ))Ask (?:for|if)[^,<]*, ")
+_TOLD_TO_STAFF = re.compile(
+    r"^(?:ask|get|tell|find out|check|confirm|determine|gather|generate|explain|type|send|go to|start|respond|pick)\b|subflow|both flows",
+    re.I,
+)
 _POLICY = """# Of the members' windows only one can be told by the order alone: the bronze members'.
 returns:
   - {{id: bronze, clause: {clause}, statuses: [delivered], window_days: 90}}
@@ -63,7 +68,11 @@ def _clauses(guidelines: dict[str, Any]) -> Iterator[dict[str, Any]]:
             for number, step in enumerate(subflow["actions"], start=1):
                 # "> " begins a line below another one, "<or>" an alternative.
                 lines = [part for line in (step["text"], *step["subtext"]) for part in re.split(r" > |^> ", line)]
-                rules = [line.strip().replace(" <or> ", "; or: ") for line in lines if not _BUTTONS.search(line)]
+                rules = [
+                    _ASKING.sub("", line.strip()).replace(" <or> ", "; or: ")
+                    for line in lines
+                    if not _BUTTONS.search(line) and not _TOLD_TO_STAFF.search(_ASKING.sub("", line.strip()))
+                ]
                 text = ". ".join(rule.rstrip(".:") for rule in rules if rule) + "."
                 if text not in told and (claims_in(text) or re.search(r"\bmembers?\b", text)):
                     told.add(text)

@@ -26,8 +26,6 @@ from tools.shop.types import Language
 
 Speaker = Literal["customer", "agent", "system"]
 
-_JOINT = {"en": " ", "zh": ""}
-
 
 class UnreadableCall(OperatorError):
     """A file holds no conversation that can be read."""
@@ -91,7 +89,10 @@ class About(_Part):
 
 @dataclass(frozen=True)
 class Exchange:
-    """What the customer said, in one piece, and what the person answered; "" for no answer. `start_ms` is the customer's."""
+    """What the customer said, in one piece, and what the person answered, a line an utterance; "" for no answer.
+
+    `start_ms` is the customer's.
+    """
 
     customer: str
     human: str
@@ -130,12 +131,16 @@ class Call(_Part):
                 turns[-1][0].append(each)
             elif turns:
                 turns[-1][1].append(each)
-        return [Exchange(_joined(customer), _joined(human), customer[0].start_ms) for customer, human in turns]
+        return [
+            Exchange(_joined(customer), "\n".join(each.text.strip() for each in human), customer[0].start_ms)
+            for customer, human in turns
+        ]
 
 
 def _joined(said: list[Utterance]) -> str:
+    """One message of several pieces: with a space between, but for Chinese."""
     whole = ""
     for each in said:
-        joint = _JOINT["zh" if re.search(r"[\u3000-\u9fff\uff00-\uffef]$", whole) else "en"] if whole else ""
-        whole += joint + each.text.strip()
+        is_chinese = bool(re.search(r"[\u3000-\u9fff\uff00-\uffef]$", whole))
+        whole += ("" if is_chinese or not whole else " ") + each.text.strip()
     return whole

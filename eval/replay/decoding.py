@@ -88,7 +88,7 @@ def _decode(recording: Path, folder: Path) -> dict[str, Any]:
         ):
             if not container.streams.audio:
                 raise NoRecording("it has no sound track")
-            container.streams.audio[0].thread_count = 1
+            container.streams.audio[0].codec_context.thread_count = 1
             for part in _resampled(_frames(container)):
                 if not files:
                     channels = len(part)
@@ -130,7 +130,8 @@ def _resampled(frames: Iterator[Any]) -> Iterator[Any]:
     import numpy as np
     from av.audio.resampler import AudioResampler
 
-    resampler, form, written = None, None, 0
+    resampler: Any = None
+    form, written = None, 0
     for frame in frames:
         count = frame.layout.nb_channels
         if count > 2:

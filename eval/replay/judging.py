@@ -164,7 +164,7 @@ def departure(human: str, agent: str, *, asks: bool, unknown: bool, handed_over:
     """
     if not human or is_small_talk(human):
         return None
-    person_passes_on, person_asks = bool(_has("hands_over", human)), bool(_has("asks", human))
+    person_passes_on, person_asks = passes_on(human), bool(_has("asks", human))
     if not handed_over and not unknown and (why := contradiction(human, agent)):
         return "contradicts", why
     if handed_over:
@@ -183,6 +183,11 @@ def departure(human: str, agent: str, *, asks: bool, unknown: bool, handed_over:
 def asks_for_facts(human: str) -> bool:
     """Whether the person asks for something to be told, not for a yes to what they propose."""
     return bool(_has("asks", human)) and not _has("proposes", human)
+
+
+def passes_on(human: str) -> bool:
+    """Whether the person passes the customer on to somebody else."""
+    return bool(_has("hands_over", human))
 
 
 def is_small_talk(text: str) -> bool:
@@ -221,7 +226,8 @@ def _states_a_rule(sentence: str) -> bool:
         return False
     numbers = claims_in(sentence)
     return bool(
-        (_rules_in(sentence) and (numbers or _has("permits", sentence))) or (numbers.keys() - {"money"} and _has("permits", sentence))
+        (_rules_in(sentence) and (numbers or _has("permits", sentence)))
+        or (numbers.keys() - {"money"} and _has("permits", sentence))
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.answers import wish_label
 from agent.intake import mask_private
-from eval.replay.judging import is_small_talk, sentences_of
+from eval.replay.judging import is_small_talk, passes_on, sentences_of
 from eval.replay.replay import POLICY, ReplayedCall, ReplayedTurn
 from tools.shop.types import Language
 
@@ -120,7 +120,8 @@ def first_departs(call: ReplayedCall) -> str | None:
 
 def missing_knowledge(calls: Sequence[ReplayedCall], encoder: "Callable[[], TextEncoder]") -> list[Missing]:
     """Questions that no clause answered, those that mean the same together, the most frequent first."""
-    asked = [(call, turn) for call in calls for turn in call.turns if turn.unknown]
+    # Where the person passed the customer on, nobody has an answer to draft from.
+    asked = [(call, turn) for call in calls for turn in call.turns if turn.unknown and not passes_on(turn.human)]
     if not asked:
         return []
     vectors = encoder().queries([turn.customer for _, turn in asked]) if len(asked) > 1 else np.zeros((1, 1), np.float32)
@@ -150,4 +151,4 @@ def _missing(asked: Sequence[tuple[ReplayedCall, ReplayedTurn]]) -> Missing:
 def _told(human: str) -> str:
     """What the person said on the matter: no greeting and no question back."""
     kept = [each for each in sentences_of(human) if not is_small_talk(each) and not each.rstrip().endswith(("?", "？"))]
-    return "".join(kept).strip()
+    return " ".join(each.strip() for each in kept)

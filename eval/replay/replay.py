@@ -259,7 +259,7 @@ def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str 
         unknown=unknown,
         asks=bool(answered.quick_replies)
         or any(fact.source == "question" for step in steps for fact in step.facts)
-        or (quote is None and answered.reply.rstrip().endswith(("?", "？"))),
+        or (bool(steps) and quote is None and answered.reply.rstrip().endswith(("?", "？"))),
         checked=answered.promises.checked,
         replaced=answered.promises.replaced,
         seconds=round(answered.seconds.total, 3),

@@ -13,7 +13,7 @@ from agent.answers import wish_label
 from eval.replay.batch import Failed
 from eval.replay.overall import Missing, Overall, topic_of
 from eval.replay.replay import ReplayedCall, ReplayedTurn
-from eval.report_html import Kind, Line, badge, bar_chart, conversation, figures, fold, page, section, table
+from eval.report_html import Kind, Line, Value, badge, bar_chart, conversation, figures, fold, page, section, table
 from tools.shop.types import format_money
 
 WITHHELD = "(not told: this answers the person's question, and the quote above waits for a yes)"
@@ -74,7 +74,7 @@ def _printable(text: str) -> str:
 
 def _html(shop: str, calls: Sequence[ReplayedCall], failed: Sequence[Failed], summed: Overall, made: datetime) -> str:
     ended = {label: summed.outcomes.get(name, 0) for name, (label, _) in OUTCOMES.items()}
-    tiles = {
+    tiles: dict[str, Value] = {
         "calls replayed": summed.calls,
         "resolved": _share(ended["resolved"], summed.calls),
         "handed over": _share(ended["handed over"], summed.calls),
@@ -170,7 +170,7 @@ def _missing(missing: Sequence[Missing]) -> list[Markup]:
 
 
 def _overview(calls: Sequence[ReplayedCall]) -> Markup:
-    rows = []
+    rows: list[list[Value]] = []
     for call in calls:
         first = call.first_departure
         misses = call.misses()

@@ -80,7 +80,7 @@ def _speak(words: str, voice: str) -> bytes:
 def _write(file: Path, sound: NDArray[np.int16], form: str) -> None:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as container:
-        stream = container.add_stream(_CODECS[form], rate=RATES[form], layout="stereo")
+        stream: Any = container.add_stream(_CODECS[form], rate=RATES[form], layout="stereo")
         resampler = av.AudioResampler(
             format=stream.format, layout="stereo", rate=RATES[form], frame_size=stream.frame_size or 0
         )

@@ -130,7 +130,7 @@ def test_the_customers_turns_stand_with_the_answers_that_followed(tmp_path: Path
             "Agent: hello\nCustomer: hi\nCustomer: 1042?\nSystem: beep\nAgent: one moment\nAgent: it left\nCustomer: bye\n",
         )
     )
-    assert [(each.customer, each.human) for each in call.exchanges()] == [("hi 1042?", "one moment it left"), ("bye", "")]
+    assert [(each.customer, each.human) for each in call.exchanges()] == [("hi 1042?", "one moment\nit left"), ("bye", "")]
 
 
 ALIASES = "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nutterances: [*b, *b, *b]\n"

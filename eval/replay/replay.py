@@ -268,9 +268,8 @@ def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str 
 
 def _judged(turn: ReplayedTurn, turns: Sequence[ReplayedTurn], day: Any, shop: Shop, opened: Opened) -> ReplayedTurn:
     """The turn with where it parts from the person's answer, and the rules that the person stated in it."""
-    if turn.withheld:
-        parts = None
-    else:
+    parts = None
+    if turn.steps or turn.asks:
         # A quote asks for a yes.
         asks = turn.asks or turn.quote is not None
         parts = departure(turn.human, turn.agent, asks=asks, unknown=turn.unknown, handed_over=turn.handed_over is not None)

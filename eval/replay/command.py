@@ -81,6 +81,7 @@ def replay_calls(
             Progress(*columns, console=err, disable=not err.is_terminal) as progress,
         ):
             bar = progress.add_task("", total=len(files))
+            opened.reindex()  # an index may be older than the shop, and lack the rules of the day of a call
             if isinstance(opened.model, LocalGGUF):
                 # Two runs shall differ by what was changed between them, not by chance.
                 opened.model.temperature = 0

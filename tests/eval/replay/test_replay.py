@@ -61,6 +61,7 @@ def test_a_yes_to_a_person_moves_money_in_the_copy_and_never_in_the_shop(
 
 
 def test_the_shops_clock_stands_at_the_date_of_the_call(demo: Opened, shop_dir: Path) -> None:
+    demo.reindex()
     now = replay_call(demo, shop_dir, said("How many days do I have to return something?", "60 days."))
     then = replay_call(
         demo, shop_dir, said("How many days do I have to return something?", "14 days.", at="2025-12-10T10:00:00-05:00")

@@ -105,7 +105,7 @@ def replay_all(
                 file = waiting[future]
                 try:
                     replayed[file] = future.result()
-                except StorehandError as error:
+                except (StorehandError, ValueError) as error:
                     failed.append(Failed(id=names[file], why=str(error)))
                     tell("failed", names[file])
         except BaseException:

@@ -9,7 +9,7 @@ quote, if one is before it, in the copy. Where the customer points back at an or
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from agent.resources import Opened
 from agent.session import Session
 from agent.turn import Agent, Message
 from eval.actions import copy_shop
-from eval.replay.call import Call, Exchange, Moved, Problem, UnreadableCall
+from eval.replay.call import Call, Exchange, Moved, UnreadableCall
 from eval.replay.judging import Statement, asks_for_facts, departure, statements
 from tools.kit.answers import is_no, is_yes
 from tools.kit.clock import system_clock
@@ -266,7 +266,7 @@ def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str 
     )
 
 
-def _judged(turn: ReplayedTurn, turns: Sequence[ReplayedTurn], day: Any, shop: Shop, opened: Opened) -> ReplayedTurn:
+def _judged(turn: ReplayedTurn, turns: Sequence[ReplayedTurn], day: date, shop: Shop, opened: Opened) -> ReplayedTurn:
     """The turn with where it parts from the person's answer, and the rules that the person stated in it."""
     parts = None
     if turn.steps or turn.asks:
@@ -307,6 +307,3 @@ def _outcome(turns: Sequence[ReplayedTurn], goal: str | None) -> Outcome:
         if goal in turn.tools and (goal in _SHOWING or not turn.asks):
             return "resolved"
     return "open"
-
-
-__all__ = ["Problem", "ReplayedCall", "ReplayedTurn", "copy_apart", "replay_call"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.resources import DEMO_SOURCE, Opened, transcriber_of
-from agent.settings import Settings
+from agent.settings import Settings, load_settings
 from eval.replay.batch import replay_all, rests_on
 from eval.replay.call import Call, Moved, UnreadableCall, Utterance
 from eval.replay.compared import changes, read_run
@@ -76,6 +76,12 @@ def test_what_only_the_person_named_is_given_when_the_customer_points_back(demo:
     replayed = replay_call(demo, shop_dir, said(*talk, customer="c001"))
     assert replayed.turns[1].given == "1057"
     assert "order:1057" in sources(replayed)
+
+
+def test_an_answer_to_what_only_the_person_asked_leaves_the_quote_waiting(demo: Opened, shop_dir: Path) -> None:
+    replayed = replay_call(demo, shop_dir, read_call(CALLS / "zh" / "zh-return.srt", lambda: transcriber_of(load_settings())))
+    assert [turn.withheld for turn in replayed.turns] == [False, True, False]
+    assert replayed.misses() == []
 
 
 def test_a_customer_whom_the_shop_does_not_have_is_refused(demo: Opened, shop_dir: Path) -> None:

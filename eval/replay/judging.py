@@ -100,15 +100,15 @@ def _number(text: str) -> Decimal | None:
         return Decimal(value) if value is not None else None
 
 
-def contradiction(human: str, agent: str) -> str | None:
-    """Where two answers to one message cannot both be true, in words; None where nothing tells."""
+def contradiction(human: str, told: str, by: str = "the agent") -> str | None:
+    """Where what the person said and what was `told` by another cannot both be true, in words; None where nothing tells."""
     for theirs in sentences_of(human):
-        for ours in sentences_of(agent):
-            if why := _numbers_apart(theirs, ours):
+        for ours in sentences_of(told):
+            if why := _numbers_apart(theirs, ours, by):
                 return why
             if opposes(theirs, ours):
                 return f"a yes and a no: the person said {theirs.strip()!r}"
-    check = PromiseCheck([Fact(text=agent, source="clause:reply")], said="", titles={})
+    check = PromiseCheck([Fact(text=told, source="clause:reply")], said="", titles={})
     for theirs in sentences_of(human):
         objection = check.objection(theirs)
         if objection and "the opposite" in objection:
@@ -116,7 +116,7 @@ def contradiction(human: str, agent: str) -> str | None:
     return None
 
 
-def _numbers_apart(theirs: str, ours: str) -> str | None:
+def _numbers_apart(theirs: str, ours: str, by: str) -> str | None:
     """Two sums, periods or shares of which none is the same, in sentences on one rule."""
     if not _rules_in(theirs) & _rules_in(ours):
         return None
@@ -124,7 +124,7 @@ def _numbers_apart(theirs: str, ours: str) -> str | None:
     for kind in said.keys() & told.keys():
         if not said[kind] & told[kind]:
             both = (", ".join(f"{value:f}" for value in sorted(values)) for values in (said[kind], told[kind]))
-            return "{}: the person said {}, the agent {}".format(kind, *both)
+            return f"{kind}: the person said {next(both)}, {by} {next(both)}"
     return None
 
 
@@ -212,7 +212,7 @@ def statements(
         check = PromiseCheck([*backing, *facts], said="", titles={}, names=shop.info.name.all())
         # "We" and "you" of a person are no promise that code has not kept: only what the rule says is held against the clause.
         objection = check.objection(re.sub(r"^(?:yes|no|well|so|sure|okay|ok)\b[,. ]*", "", sentence, flags=re.I))
-        against = contradiction(sentence, backing[0].text)
+        against = contradiction(sentence, backing[0].text, "the clause")
         is_backed = objection is None or "promises a deed" in objection
         verdict: Verdict = "contradicted" if against else "supported" if is_backed else "unsupported"
         found.append(

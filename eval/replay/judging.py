@@ -100,11 +100,11 @@ def _number(text: str) -> Decimal | None:
         return Decimal(value) if value is not None else None
 
 
-def contradiction(human: str, told: str, by: str = "the agent") -> str | None:
-    """Where what the person said and what was `told` by another cannot both be true, in words; None where nothing tells."""
+def contradiction(human: str, told: str) -> str | None:
+    """Where what the person said and what the agent told cannot both be true, in words; None where nothing tells."""
     for theirs in sentences_of(human):
         for ours in sentences_of(told):
-            if why := _numbers_apart(theirs, ours, by):
+            if why := _numbers_apart(theirs, ours, "the agent"):
                 return why
             if opposes(theirs, ours):
                 return f"a yes and a no: the person said {theirs.strip()!r}"
@@ -212,13 +212,22 @@ def statements(
         check = PromiseCheck([*backing, *facts], said="", titles={}, names=shop.info.name.all())
         # "We" and "you" of a person are no promise that code has not kept: only what the rule says is held against the clause.
         objection = check.objection(re.sub(r"^(?:yes|no|well|so|sure|okay|ok)\b[,. ]*", "", sentence, flags=re.I))
-        against = contradiction(sentence, backing[0].text, "the clause")
         is_backed = objection is None or "promises a deed" in objection
+        against = _against(sentence, backing[0].text, objection or "")
         verdict: Verdict = "contradicted" if against else "supported" if is_backed else "unsupported"
-        found.append(
-            Statement(text=sentence, verdict=verdict, clause=hits[0].id, why=against or ("" if is_backed else objection or ""))
-        )
+        why = against or ("" if is_backed else objection or "")
+        found.append(Statement(text=sentence, verdict=verdict, clause=hits[0].id, why=why))
     return found
+
+
+def _against(sentence: str, clause: str, objection: str) -> str | None:
+    """How the nearest clause says otherwise than a statement; numbers and a yes count only where no near clause backs them."""
+    if opposes(sentence, clause):
+        return "the clause says the opposite"
+    if "the opposite" in objection:
+        return objection
+    numbers = (_numbers_apart(sentence, told, "the clause") for told in sentences_of(clause))
+    return next(filter(None, numbers), None) if objection.startswith("the number") else None
 
 
 def _states_a_rule(sentence: str) -> bool:

@@ -62,9 +62,13 @@ def test_a_yes_to_a_person_moves_money_in_the_copy_and_never_in_the_shop(
 
 def test_the_shops_clock_stands_at_the_date_of_the_call(demo: Opened, shop_dir: Path) -> None:
     demo.reindex()
-    now = replay_call(demo, shop_dir, said("How many days do I have to return something?", "60 days."))
+    now = replay_call(demo, shop_dir, said("How many days do I have to return something?", "You can return it within 60 days."))
     then = replay_call(
-        demo, shop_dir, said("How many days do I have to return something?", "14 days.", at="2025-12-10T10:00:00-05:00")
+        demo,
+        shop_dir,
+        said(
+            "How many days do I have to return something?", "You can return it within 14 days.", at="2025-12-10T10:00:00-05:00"
+        ),
     )
     assert "clause:RET-1" in sources(now)
     assert "clause:RET-1-2025" in sources(then)
@@ -94,7 +98,7 @@ def test_a_customer_whom_the_shop_does_not_have_is_refused(demo: Opened, shop_di
     [
         ("You can return it within 30 days of delivery.", "supported"),
         ("You can return it within 60 days of delivery.", "contradicted"),
-        ("You can get a discount if you sing us a song, that is our policy.", "unsupported"),
+        ("Dogs can stay with us for up to 3 days.", "unsupported"),
         ("I have refunded the 30 dollars.", None),
         ("Shall I cancel it within 3 days?", None),
     ],
@@ -111,7 +115,7 @@ def test_a_run_goes_on_where_it_was_and_one_bad_file_does_not_stop_it(
 ) -> None:
     files = tmp_path / "calls"
     files.mkdir()
-    for name in ("zh-opened.json", "zh-opened.call.yaml", "zh-person.txt", "zh-person.call.yaml"):
+    for name in ("zh-invoice.json", "zh-invoice.call.yaml", "zh-person.txt", "zh-person.call.yaml"):
         shutil.copy(CALLS / "zh" / name, files / name)
     (files / "broken.wav").write_bytes(b"RIFF nothing")
     told: list[tuple[str, str]] = []
@@ -139,7 +143,7 @@ def test_a_run_goes_on_where_it_was_and_one_bad_file_does_not_stop_it(
     (files / "zh-person.call.yaml").write_text("customer: c004\n", encoding="utf-8")
     run(tmp_path / "out")
     assert ("replayed", "zh-person") in told
-    assert ("kept", "zh-opened") in told
+    assert ("kept", "zh-invoice") in told
     assert changes(read_run(tmp_path / "out"), read_run(tmp_path / "out")) == []
 
 

@@ -122,7 +122,7 @@ class PromiseCheck:
         named = self._products_in(sentence)
         if named:
             return next((fact for fact in untold if _product_of(fact) in named), None)
-        shared = [(len(_content_words(fact.text) & _content_words(sentence)), fact) for fact in untold]
+        shared = [(len(content_words(fact.text) & content_words(sentence)), fact) for fact in untold]
         best = max(shared, key=lambda pair: pair[0], default=(0, None))
         return best[1] if best[0] >= 2 or (best[0] == 1 and len(untold) == 1) else None
 
@@ -307,11 +307,11 @@ def tells(text: str, fact: Fact) -> bool:
     if numbers:
         return 2 * len(numbers & _numbers_in(text)) >= len(numbers)
     # Who says "it is a light roast" need not say "roast: light".
-    words = _content_words(_LABEL.sub("", fact.text)) or _content_words(fact.text)
-    return bool(words) and 2 * len(words & _content_words(text)) >= len(words)
+    words = content_words(_LABEL.sub("", fact.text)) or content_words(fact.text)
+    return bool(words) and 2 * len(words & content_words(text)) >= len(words)
 
 
-def _content_words(text: str) -> set[str]:
+def content_words(text: str) -> set[str]:
     """Words of four letters or more, and pairs of Chinese characters."""
     pairs = {run[i : i + 2] for run in re.findall(r"[\u4e00-\u9fff]+", text) for i in range(len(run) - 1)}
     return pairs | set(re.findall(r"[a-z]{4,}", text.lower()))

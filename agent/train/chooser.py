@@ -20,7 +20,7 @@ from peft import LoraConfig, get_peft_model
 
 from agent.chooser.chooser import TALK, join, save
 from agent.chooser.evidence import calibration_error
-from agent.chooser.linear import Linear
+from agent.chooser.linear import Linear, losses
 from agent.chooser.situation import Situation
 from agent.chooser.tuned import FIRST_LAYER, Tuned, normal, token_ids, upper_copy
 from agent.examples import REPLY, Example, digest_of, files_digest
@@ -48,7 +48,7 @@ class Plan:
     """What decides the result, besides the examples. `held_out` names the writers whom the first round does not read."""
 
     held_out: tuple[str, ...]
-    epochs: int = 4
+    epochs: int = 3
     seed: int = 0
     noise: float = NOISE
 
@@ -123,8 +123,14 @@ def _tool(label: str) -> str:
 
 
 def _right(examples: Sequence[Example], labels: Sequence[str]) -> Floats:
-    """Which labels are right: examples × labels, rows adding up to 1; an ambiguous sentence's labels share the 1."""
-    return np.array([[(label in right) / len(right) for label in labels] for right in map(_labels, examples)], dtype=np.float32)
+    """Which labels are right, as `losses` reads it: an ambiguous sentence's labels share the 1, of `any_of` each has it."""
+    return np.array(
+        [
+            [(label in right) / (1 if example.any_of else len(right)) for label in labels]
+            for example, right in zip(examples, map(_labels, examples), strict=True)
+        ],
+        dtype=np.float32,
+    )
 
 
 def _fit(
@@ -182,7 +188,7 @@ def _tune(
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * pace
             pooled = torch.nn.functional.dropout(normal(encoder.pooled(model, [ids[index] for index in batch])), 0.1)
-            loss = torch.nn.functional.cross_entropy(head(pooled), target[batch], label_smoothing=SMOOTHING)
+            loss = losses(head(pooled).log_softmax(-1), target[batch], SMOOTHING).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_([*learnt, *head.parameters()], 1.0)
@@ -270,10 +276,10 @@ def _predict(
 
 def _joined(tuned: Floats, linear: Floats, examples: Sequence[Example], labels: Sequence[str]) -> tuple[float, float]:
     """The weight and temperature under which the right labels are likeliest."""
-    right = _right(examples, labels)
+    right = torch.from_numpy(_right(examples, labels))
 
     def loss(weight: float, temperature: float) -> float:
-        return float(-(right * np.log(join(tuned, linear, weight, temperature))).sum(axis=1).mean())
+        return float(losses(torch.from_numpy(join(tuned, linear, weight, temperature)).log(), right).mean())
 
     tried = [(weight / 20, temperature / 20) for weight in range(0, 21) for temperature in range(6, 41)]
     return min(tried, key=lambda each: loss(*each))

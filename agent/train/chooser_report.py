@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.examples import Example
 from agent.labels import OWN
+from agent.train.hint3 import HELD_OUT as STRANGERS
 from agent.train.hint3 import WRITER as HINT3
 from tools.kit.errors import OperatorError
 from tools.shop.types import LANGUAGES
@@ -18,22 +19,29 @@ _COLUMNS = {"accuracy": "right", "accuracy_en": "right, en", "accuracy_zh": "rig
 
 
 def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The last writer of each language, by the number in the file's name; never the shop's own labels or HINT3.
+    """The last writer of each language, by the number in the file's name, never the shop's own labels; and one shop's of HINT3.
 
     Raises OperatorError where a language has fewer than two writers: nothing would be left to learn from, or to measure on.
     """
     held_out = []
     for language in LANGUAGES:
-        writers = {example.writer for example in examples if example.writer.startswith(f"{language}-")} - {
-            f"{language}-{OWN}",
-            HINT3,
+        writers = {
+            example.writer
+            for example in examples
+            if example.writer.startswith(f"{language}-") and not example.writer.startswith((f"{language}-{OWN}", HINT3))
         }
         if len(writers) < 2:
             raise OperatorError(
                 f"prompts/examples/ has {len(writers)} writers of '{language}'; it takes two files, one to learn from, one to measure on."
             )
         held_out.append(max(writers, key=lambda writer: (len(writer), writer)))
-    return tuple(held_out)
+    return (*held_out, *({example.writer for example in examples} & {STRANGERS}))
+
+
+def listed(writers: Sequence[str]) -> str:
+    """The names as a sentence has them: "en-2, zh-2 and en-own"."""
+    *others, last = writers
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def figure_rows(card: Mapping[str, Any]) -> list[list[str]]:
@@ -67,7 +75,7 @@ def write_card(out: Path, card: Mapping[str, Any], examples: Sequence[Example], 
         "epochs": card["plan"]["epochs"],
         "seed": card["plan"]["seed"],
         "noise": f"{card['plan']['noise']:.0%}",
-        "held_out": " and ".join(card["plan"]["held_out"]),
+        "held_out": listed(card["plan"]["held_out"]),
         "figures": _markdown(figures),
         "command": command,
         **settings,

@@ -156,7 +156,7 @@ def chooser(
             "--out", help="File of the chooser, for instance to try it; else the one that the agent uses.", metavar="FILE"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 3,
     hint3: Annotated[
         Path | None, typer.Option("--hint3", help="Folder of HINT3, whose real sentences are learnt too.", file_okay=False)
     ] = None,
@@ -171,7 +171,7 @@ def chooser(
     from agent.examples import all_examples
     from agent.labels import LABELS, own_examples
     from agent.resources import CHOOSER, prepare, text_encoder_of
-    from agent.train.chooser_report import figure_rows, last_writers, write_card
+    from agent.train.chooser_report import figure_rows, last_writers, listed, write_card
     from agent.train.hint3 import hint3_examples
 
     own = own_examples(settings.data_dir / LABELS)
@@ -200,7 +200,7 @@ def chooser(
         batch=training.BATCH,
     )
     head, *rows = figure_rows(card)
-    table = Table(*head, title=f"on {' and '.join(held_out)}, whom it had not read")
+    table = Table(*head, title=f"on {listed(held_out)}, whom it had not read")
     for row in rows:
         table.add_row(*row)
     out.print(table)

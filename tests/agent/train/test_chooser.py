@@ -1,6 +1,7 @@
 """Training the chooser, on a text encoder of a few thousand weights: it learns, goes on where it was interrupted, and can be loaded."""
 
 import json
+import math
 import random
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel
 
 from agent.chooser.chooser import Chooser
+from agent.chooser.linear import losses
 from agent.examples import Example
 from agent.train.chooser import Plan, train_chooser
 from agent.train.noise import noisy
@@ -54,6 +56,7 @@ def examples() -> list[Example]:
                 rng.shuffle(said)
                 made.append(Example(say=" ".join(said), tool=tool, writer=writer))
     made.append(Example(say="the parcel is broken", tool=("quote_return", "track_order"), writer="en-1"))
+    made.append(Example(say="send back it parcel", tool=("quote_return", "search_products"), any_of=True, writer="en-1"))
     return [*made, Example(say="please please", tool="reply", talk="thanks", writer="en-1")]
 
 
@@ -71,6 +74,21 @@ def test_it_learns_and_what_it_writes_is_loaded(encoder: TextEncoder, examples: 
     assert next(iter(evidence.shares)) == "track_order"
     assert sum(evidence.shares.values()) == pytest.approx(1)
     assert set(evidence.shares) == {*WORDS, "reply"}
+
+
+def test_of_tools_that_are_all_right_the_likeliest_needs_no_company() -> None:
+    log_shares = torch.tensor([[0.98, 0.01, 0.01]] * 3).log()
+    shared, either, other = losses(log_shares, torch.tensor([[0.5, 0.5, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])).tolist()
+    assert either == pytest.approx(-math.log(0.99), abs=1e-4)
+    assert shared > 2
+    assert other == pytest.approx(-math.log(0.02), abs=1e-4)
+
+
+def test_a_sentence_with_one_right_tool_costs_what_the_cross_entropy_says() -> None:
+    scores, right = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+    for smoothing in (0.0, 0.1):
+        known = torch.nn.functional.cross_entropy(scores, right, label_smoothing=smoothing)
+        assert losses(scores.log_softmax(-1), right, smoothing).item() == pytest.approx(known.item())
 
 
 def test_interrupted_it_goes_on_and_comes_to_the_same(encoder: TextEncoder, examples: list[Example], tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from agent.examples import Example
 from agent.labels import OWN
-from agent.train.hint3 import HELD_OUT as STRANGERS
 from agent.train.hint3 import WRITER as HINT3
 from tools.kit.errors import OperatorError
 from tools.shop.types import LANGUAGES
@@ -19,7 +18,7 @@ _COLUMNS = {"accuracy": "right", "accuracy_en": "right, en", "accuracy_zh": "rig
 
 
 def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The last writer of each language, by the number in the file's name, never the shop's own labels; and one shop's of HINT3.
+    """The last writer of each language, by the number in the file's name; never the shop's own labels or HINT3.
 
     Raises OperatorError where a language has fewer than two writers: nothing would be left to learn from, or to measure on.
     """
@@ -35,7 +34,7 @@ def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
                 f"prompts/examples/ has {len(writers)} writers of '{language}'; it takes two files, one to learn from, one to measure on."
             )
         held_out.append(max(writers, key=lambda writer: (len(writer), writer)))
-    return (*held_out, *({example.writer for example in examples} & {STRANGERS}))
+    return tuple(held_out)
 
 
 def listed(writers: Sequence[str]) -> str:

@@ -156,14 +156,14 @@ def chooser(
             "--out", help="File of the chooser, for instance to try it; else the one that the agent uses.", metavar="FILE"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 2,
     hint3: Annotated[
         Path | None, typer.Option("--hint3", help="Folder of HINT3, whose real sentences are learnt too.", file_okay=False)
     ] = None,
 ) -> None:
     """Fit what chooses the tool on prompts/examples/ and on the sentences labelled with `storehand review`.
 
-    Takes the better part of an hour on two free cores; interrupted, the same command goes on at the last whole epoch. Prints the
+    Takes about half an hour on two free cores; interrupted, the same command goes on at the last whole epoch. Prints the
     figures on writers whom it did not read, and writes a model card beside the file.
     """
     require_extra()

@@ -11,8 +11,6 @@ from tools.kit.errors import OperatorError
 
 WRITER = "en-hint3"
 """How the names of the writers begin, one for each shop, beside those of prompts/examples/."""
-HELD_OUT = f"{WRITER}-sofmattress"
-"""The shop whose customers are strangers in a training's first round."""
 
 
 def read_hint3(folder: Path) -> list[Case]:

@@ -1,14 +1,15 @@
 """Fits the chooser: a LoRA and a head on the text encoder, a linear classifier beside them, and what joins and calibrates the two.
 
-One writer of each language is held out: on sentences of people whom it never read, the weight of the two classifiers and their
-temperature are fitted, and the figures of the card are measured. So they are figures of the very file that is written.
+It goes on from a chooser that has learnt before, or learns anew. One writer of each language is held out: on sentences of people whom
+it never read, the weight of the two classifiers and their temperature are fitted, and the figures of the card are measured. So they are
+figures of the very file that is written.
 """
 
 import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 
-from agent.chooser.chooser import TALK, join, save
+from agent.chooser.chooser import TALK, join, load, of_member, save
 from agent.chooser.evidence import calibration_error
 from agent.chooser.linear import Linear, losses
 from agent.chooser.situation import Situation
@@ -26,11 +27,14 @@ from agent.chooser.tuned import FIRST_LAYER, Tuned, normal, token_ids, upper_cop
 from agent.examples import REPLY, Example, digest_of, files_digest
 from agent.train.noise import noisy
 from tools.catalog.text_encoder import TextEncoder
+from tools.kit.errors import OperatorError
 
 RANK = 16
 ALPHA = 32
 BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1.5e-3, 3e-3
+GOING_ON = 0.5
+"""What of the learning rates is left for tuned encoders that have learnt before."""
 WARM_UP = 0.06
 SMOOTHING = 0.05
 MEMBERS = 2
@@ -45,10 +49,12 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the result, besides the examples. `held_out` names the writers who are not learnt."""
+    """What decides the result, besides the examples. `held_out` names the writers who are not learnt,
+    `begin` the chooser to go on from; None to learn anew."""
 
     held_out: tuple[str, ...]
-    epochs: int = 2
+    epochs: int = 1
+    begin: Path | None = None
     seed: int = 0
     noise: float = NOISE
 
@@ -56,11 +62,15 @@ class Plan:
 def train_chooser(
     encoder: TextEncoder, examples: Sequence[Example], plan: Plan, out: Path, checkpoints: Path, tell: Tell
 ) -> dict[str, Any]:
-    """Fit on the examples and write `out`; returns the card. Interrupted, it goes on at the last whole epoch in `checkpoints`."""
+    """Fit on the examples and write `out`; returns the card. Interrupted, it goes on at the last whole epoch in `checkpoints`.
+
+    Raises OperatorError where the chooser to go on from has read the writers that are held out, or fits neither labels nor encoder.
+    """
     labels = sorted({label for example in examples for label in _labels(example)})
     known = [example for example in examples if example.writer not in plan.held_out]
     unknown = [example for example in examples if example.writer in plan.held_out]
-    tuned, linear = _fit(encoder, known, labels, plan, checkpoints, tell)
+    begun = _begun(plan, labels, encoder) if plan.begin else None
+    tuned, linear = _fit(encoder, known, labels, plan, begun, checkpoints, tell)
     by_member, by_words = _predict(encoder, tuned, linear, unknown)
     by_meaning = np.mean(by_member, axis=0)
     weight, temperature = _joined(by_meaning, by_words, unknown, labels)
@@ -81,7 +91,7 @@ def train_chooser(
         "tuned_weight": weight,
         "temperature": temperature,
         "figures": figures,
-        "plan": asdict(plan),
+        "plan": {**asdict(plan), "begin": plan.begin.name if plan.begin else None},
     }
     tensors = {
         f"{member}.{name}": tensor.half() if "lora" in name else tensor
@@ -137,6 +147,7 @@ def _fit(
     examples: Sequence[Example],
     labels: Sequence[str],
     plan: Plan,
+    begun: Sequence[Mapping[str, torch.Tensor]] | None,
     checkpoints: Path,
     tell: Tell,
 ) -> tuple[list[dict[str, torch.Tensor]], Linear]:
@@ -149,7 +160,8 @@ def _fit(
             tell((member + share) / MEMBERS, f"encoder {member + 1} of {MEMBERS}, {what}")
 
         its_plan = replace(plan, seed=plan.seed + member)
-        tuned.append(_tune(encoder, examples, situations, right, its_plan, checkpoints, told))
+        its_begin = begun[member] if begun else None
+        tuned.append(_tune(encoder, examples, situations, right, its_plan, its_begin, checkpoints, told))
     tell(1.0, "fitting the linear classifier")
     sentences = [example.say for example in examples]
     return tuned, Linear.fit(sentences, encoder.queries(sentences), situations, right)
@@ -161,6 +173,7 @@ def _tune(
     situations: Sequence[Situation],
     right: Floats,
     plan: Plan,
+    begun: Mapping[str, torch.Tensor] | None,
     checkpoints: Path,
     tell: Tell,
 ) -> dict[str, torch.Tensor]:
@@ -168,14 +181,22 @@ def _tune(
     torch.manual_seed(plan.seed)
     model = with_lora(encoder, RANK, ALPHA)
     head = torch.nn.Linear(encoder.dimensions, right.shape[1])
+    if begun is not None:
+        _put(begun, model, head)
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    pace_of_all = 1.0 if begun is None else GOING_ON
     optimizer = torch.optim.AdamW(
-        [{"params": learnt, "peak": LEARNING_RATE}, {"params": head.parameters(), "peak": HEAD_LEARNING_RATE}], lr=0.0
+        [
+            {"params": learnt, "peak": LEARNING_RATE * pace_of_all},
+            {"params": head.parameters(), "peak": HEAD_LEARNING_RATE * pace_of_all},
+        ],
+        lr=0.0,
     )
     target = torch.from_numpy(right)
     steps_per_epoch = math.ceil(len(examples) / BATCH)
     steps = steps_per_epoch * plan.epochs
-    state = _Checkpoint(checkpoints, f"{digest_of(examples)} {encoder.fingerprint} {plan}")
+    before = _digest(begun) if begun is not None else ""
+    state = _Checkpoint(checkpoints, f"{digest_of(examples)} {encoder.fingerprint} {plan} {before}")
     begin = state.load(model, head, optimizer)
     model.train()
     for epoch in range(begin, plan.epochs):
@@ -231,11 +252,41 @@ def with_lora(encoder: TextEncoder, rank: int, alpha: int) -> torch.nn.Module:
 
 def lora_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Copies of what learns in a model of `with_lora`, by the names that `merged` reads."""
-    return {
-        name.removeprefix("base_model.model.").replace(".default.weight", ""): tensor.detach().clone()
-        for name, tensor in model.named_parameters()
-        if tensor.requires_grad
-    }
+    return {_plain_name(name): tensor.detach().clone() for name, tensor in model.named_parameters() if tensor.requires_grad}
+
+
+def _begun(plan: Plan, labels: Sequence[str], encoder: TextEncoder) -> list[Mapping[str, torch.Tensor]]:
+    """The tuned encoders to go on from."""
+    assert plan.begin
+    tensors, card = load(plan.begin)
+    fits = (card["labels"], card["encoder"], card["members"]) == (list(labels), encoder.fingerprint, MEMBERS)
+    if not fits or set(card["writers"]) & set(plan.held_out):
+        raise OperatorError(
+            f"'{plan.begin}' cannot be gone on from: it is for other labels or another text encoder, or has read "
+            f'{", ".join(plan.held_out)}; run "storehand train chooser --fresh".'
+        )
+    return [of_member(tensors, member) for member in range(MEMBERS)]
+
+
+def _put(begun: Mapping[str, torch.Tensor], model: torch.nn.Module, head: torch.nn.Linear) -> None:
+    """Write what was learnt before into what learns now."""
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            parameter.copy_(begun[f"head.{name}"])
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(begun[_plain_name(name)])
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix("base_model.model.").replace(".default.weight", "")
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        whole.update(tensors[name].float().numpy().tobytes())
+    return whole.hexdigest()[:16]
 
 
 class _Checkpoint:

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,31 @@ def test_interrupted_it_goes_on_and_comes_to_the_same(encoder: TextEncoder, exam
     one, two = load_file(whole), load_file(later)
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_going_on_it_keeps_what_was_learnt_and_takes_few_steps(
+    encoder: TextEncoder, examples: list[Example], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train_chooser(encoder, examples, PLAN, first, tmp_path / "kept", lambda *_: None)
+    added = Example(say="courier please", tool="track_order", writer="en-1")
+    plan = replace(PLAN, begin=first, epochs=1)
+    steps: list[str] = []
+    card = train_chooser(encoder, [*examples, added], plan, second, tmp_path / "kept", lambda _, what: steps.append(what))
+    assert card["figures"]["joined"]["accuracy"] >= 0.9
+    assert card["plan"]["begin"] == first.name
+    assert {step.split(",")[1].strip() for step in steps if "epoch" in step} == {"epoch 1 of 1"}
+    assert Chooser(encoder, second).look_up("where is my parcel", "en", before=None, photo=False).shares["track_order"] > 0.5
+
+
+def test_it_does_not_go_on_from_one_that_has_read_who_is_held_out(
+    encoder: TextEncoder, examples: list[Example], tmp_path: Path
+) -> None:
+    first = tmp_path / "first.safetensors"
+    train_chooser(encoder, examples, PLAN, first, tmp_path / "kept", lambda *_: None)
+    plan = replace(PLAN, begin=first, held_out=("en-1", "zh-2"))
+    with pytest.raises(OperatorError, match="--fresh"):
+        train_chooser(encoder, examples, plan, tmp_path / "second.safetensors", tmp_path / "kept", lambda *_: None)
 
 
 def test_a_chooser_of_another_encoder_is_refused(encoder: TextEncoder, examples: list[Example], tmp_path: Path) -> None:

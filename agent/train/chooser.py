@@ -35,6 +35,8 @@ BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1.5e-3, 3e-3
 GOING_ON = 0.5
 """What of the learning rates is left for tuned encoders that have learnt before."""
+REVISED = 3
+"""Every so many sentences of the writers whom they have read are seen again, so that nothing is forgotten; the new ones all are."""
 WARM_UP = 0.06
 SMOOTHING = 0.05
 MEMBERS = 2
@@ -69,8 +71,19 @@ def train_chooser(
     labels = sorted({label for example in examples for label in _labels(example)})
     known = [example for example in examples if example.writer not in plan.held_out]
     unknown = [example for example in examples if example.writer in plan.held_out]
-    begun = _begun(plan, labels, encoder) if plan.begin else None
-    tuned, linear = _fit(encoder, known, labels, plan, begun, checkpoints, tell)
+    begun, read = _begun(plan, labels, encoder) if plan.begin else (None, set())
+    tuned = _tuned(
+        encoder,
+        [example for number, example in enumerate(known) if example.writer not in read or number % REVISED == 0],
+        labels,
+        plan,
+        begun,
+        checkpoints,
+        tell,
+    )
+    tell(1.0, "fitting the linear classifier")
+    sentences = [example.say for example in known]
+    linear = Linear.fit(sentences, encoder.queries(sentences), list(map(Situation.of, known)), _right(known, labels))
     by_member, by_words = _predict(encoder, tuned, linear, unknown)
     by_meaning = np.mean(by_member, axis=0)
     weight, temperature = _joined(by_meaning, by_words, unknown, labels)
@@ -142,7 +155,7 @@ def _right(examples: Sequence[Example], labels: Sequence[str]) -> Floats:
     )
 
 
-def _fit(
+def _tuned(
     encoder: TextEncoder,
     examples: Sequence[Example],
     labels: Sequence[str],
@@ -150,7 +163,7 @@ def _fit(
     begun: Sequence[Mapping[str, torch.Tensor]] | None,
     checkpoints: Path,
     tell: Tell,
-) -> tuple[list[dict[str, torch.Tensor]], Linear]:
+) -> list[dict[str, torch.Tensor]]:
     situations = [Situation.of(example) for example in examples]
     right = _right(examples, labels)
     tuned = []
@@ -162,9 +175,7 @@ def _fit(
         its_plan = replace(plan, seed=plan.seed + member)
         its_begin = begun[member] if begun else None
         tuned.append(_tune(encoder, examples, situations, right, its_plan, its_begin, checkpoints, told))
-    tell(1.0, "fitting the linear classifier")
-    sentences = [example.say for example in examples]
-    return tuned, Linear.fit(sentences, encoder.queries(sentences), situations, right)
+    return tuned
 
 
 def _tune(
@@ -255,8 +266,10 @@ def lora_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {_plain_name(name): tensor.detach().clone() for name, tensor in model.named_parameters() if tensor.requires_grad}
 
 
-def _begun(plan: Plan, labels: Sequence[str], encoder: TextEncoder) -> list[Mapping[str, torch.Tensor]]:
-    """The tuned encoders to go on from."""
+def _begun(
+    plan: Plan, labels: Sequence[str], encoder: TextEncoder
+) -> tuple[Sequence[Mapping[str, torch.Tensor]] | None, set[str]]:
+    """The tuned encoders to go on from, and the writers whom they have read."""
     assert plan.begin
     tensors, card = load(plan.begin)
     fits = (card["labels"], card["encoder"], card["members"]) == (list(labels), encoder.fingerprint, MEMBERS)
@@ -265,7 +278,7 @@ def _begun(plan: Plan, labels: Sequence[str], encoder: TextEncoder) -> list[Mapp
             f"'{plan.begin}' cannot be gone on from: it is for other labels or another text encoder, or has read "
             f'{", ".join(plan.held_out)}; run "storehand train chooser --fresh".'
         )
-    return [of_member(tensors, member) for member in range(MEMBERS)]
+    return [of_member(tensors, member) for member in range(MEMBERS)], set(card["writers"])
 
 
 def _put(begun: Mapping[str, torch.Tensor], model: torch.nn.Module, head: torch.nn.Linear) -> None:

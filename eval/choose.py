@@ -22,7 +22,6 @@ from agent.train.lessons import Case as LabelledSentence
 from agent.turn import Agent, Message
 from tools.kit.json_lines import read_json_lines
 
-
 _NOT_CHOSEN = frozenset(tool.name for tool in CODE_TOOLS)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from agent.comparing import miscompared
 from tools.kit.facts import Fact
 from tools.kit.phrases import PROMPTS
 from tools.kit.reading import chinese_number, mentions
@@ -148,7 +149,13 @@ class PromiseCheck:
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
             or _stock(lowered, everything.lower())
+            or self._comparison(plain)
         )
+
+    def _comparison(self, text: str) -> str | None:
+        if is_negative(text.lower()) or text.rstrip().endswith(("?", "？")):
+            return None
+        return miscompared(text, self._facts, self._titles, claims()["comparisons"])
 
     def _products_in(self, text: str) -> frozenset[str]:
         return frozenset(product for product, titles in self._titles.items() if any(mentions(text, title) for title in titles))

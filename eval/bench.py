@@ -399,12 +399,13 @@ def ladder(
     cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
     shop: ShopOption = "demo",
     limit: Annotated[int | None, typer.Option(min=1, help="So many sentences, spread over the files.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the rungs into this SVG file.", metavar="FILE.svg")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the same sentences by the chat model alone, with examples, and by each part of the chooser: what each is worth."""
     from agent.turn import prefix_of
     from eval.choose import read_cases
-    from eval.ladder import climb, rungs
+    from eval.ladder import climb, draw_rungs, rungs
 
     read = [case for file in cases for case in read_cases(file)]
     read = read[:: max(1, len(read) // limit)][:limit] if limit else read
@@ -413,6 +414,8 @@ def ladder(
         opened.load_model()
         ways = rungs(chooser, opened.model, prefix_of(opened.shop))
         results = dict(_track(climb(ways, read), len(ways), "ways to choose"))
+    if plot is not None:
+        plot.write_text(draw_rungs(results, len(read)), encoding="utf-8")
     if as_json:
         return _print_json({"cases": len(read), "rungs": results})
     _print_bars("right", {name: row["accuracy"] for name, row in results.items()}, digits=3)

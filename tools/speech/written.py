@@ -51,7 +51,7 @@ _RUN = re.compile(rf"(?<![\w.$€£-]){_ONE}(?:(?:, |[- ]){_ONE}){{2,}}(?![\w]|\
 _AFTER_ORDER = re.compile(
     r"(?P<name>\b(?:order|tracking|reference|invoice)(?:\s+(?:number|no\.?|id|code))?(?:\s*(?:is|was|:|,))?\s+)"
     rf"(?P<sign>(?:(?:hash|pound|number sign|hashtag) |#)?)(?P<letters>(?:[A-Z][ -]?){{0,2}})"
-    rf"(?P<number>(?:{_SAID}|\d+)(?:(?:, ?|[- ])(?:{_SAID}|\d+))+|(?:{_SAID}|\d+)(?=\W|$))(?![\w]|\.\d)",
+    rf"(?P<number>(?>(?:{_SAID}|\d+)\b)(?>(?:, ?|[- ])(?:{_SAID}|\d+)\b)*+)(?!\.\d)",
     re.I,
 )
 _LETTER_BEFORE = re.compile(r"\b([B-HJ-Z])[ -](?=\d{3,}\b)")
@@ -162,13 +162,17 @@ _ENGLISH_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ..
     (re.compile(rf"\b(?P<month>{_MONTH}) (?:the )?(?P<day>{_ORDINAL})(?:,? (?P<year>{_YEAR}))?\b", re.I), _date),
     (
         re.compile(
-            rf"\b(?P<whole>{_ANY}) (?P<unit>dollars?|euros?|pounds?) (?:and )?(?P<cents>{_BELOW_HUNDRED}|\d\d)(?: cents?| pence)?\b", re.I
+            rf"\b(?P<whole>{_ANY}) (?P<unit>dollars?|euros?|pounds?) (?:and )?(?P<cents>{_BELOW_HUNDRED}|\d\d)(?: cents?| pence)?\b",
+            re.I,
         ),
         _money,
     ),
     # "nineteen ninety nine" is a price where money is spoken of, and a year elsewhere.
     (
-        re.compile(rf"\b(?P<whole>{_BELOW_HUNDRED}) (?P<cents>(?:{'|'.join(_TENS)})(?:[- ](?:{_BELOW_TEN}))?) (?P<unit>dollars?|euros?)\b", re.I),
+        re.compile(
+            rf"\b(?P<whole>{_BELOW_HUNDRED}) (?P<cents>(?:{'|'.join(_TENS)})(?:[- ](?:{_BELOW_TEN}))?) (?P<unit>dollars?|euros?)\b",
+            re.I,
+        ),
         _money,
     ),
     (
@@ -179,50 +183,58 @@ _ENGLISH_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ..
         re.compile(rf"\b(?P<before>sizes?(?: eu| us| uk)?) (?P<number>{_BELOW_HUNDRED})\b", re.I),
         lambda found: f"{found['before']} {_value(found['number'])}",
     ),
-    (re.compile(r"\b(?P<times>double[ -]|two[ -]|2|triple[ -]|three[ -]|3)?(?:extra[ -]|X[ -]?)(?P<base>large|small|L|S)\b", re.I), _size),
     (
-        re.compile(rf"\b(?P<number>{_NUMBER})(?= (?:dollars?|euros?|pounds|bucks|quid|percent|centimet(?:er|re)s|inch(?:es)?|days|weeks)\b)", re.I),
+        re.compile(
+            r"\b(?P<times>double[ -]|two[ -]|2|triple[ -]|three[ -]|3)?(?:extra[ -]|X[ -]?)(?P<base>large|small|L|S)\b", re.I
+        ),
+        _size,
+    ),
+    (
+        re.compile(
+            rf"\b(?P<number>{_NUMBER})"
+            r"(?= (?:dollars?|euros?|pounds|bucks|quid|percent|centimet(?:er|re)s|inch(?:es)?|days|weeks)\b)",
+            re.I,
+        ),
         lambda found: str(_value(found["number"])),
     ),
     # From twenty on, a number of two words is nothing but a number.
     (
-        re.compile(rf"\b(?:{'|'.join(_TENS)})[- ](?:{_BELOW_TEN})\b|\b{_BELOW_HUNDRED} (?:hundred|thousand)(?:(?: and)? {_BELOW_HUNDRED})?\b", re.I),
+        re.compile(
+            rf"\b(?:{'|'.join(_TENS)})[- ](?:{_BELOW_TEN})\b"
+            rf"|\b{_BELOW_HUNDRED} (?:hundred|thousand)(?:(?: and)? {_BELOW_HUNDRED})?\b",
+            re.I,
+        ),
         lambda found: str(_value(found[0])),
     ),
-)  # fmt: skip
+)
 
-_LOCAL = r"[A-Za-z0-9][\w.+-]*(?: ?(?:dot|underscore|dash|hyphen|plus) ?[A-Za-z0-9][\w.+-]*)*"
-_DOMAIN = r"[A-Za-z0-9][\w-]*(?: ?(?:dot|dash|hyphen|\.) ?[A-Za-z0-9][\w-]*)* ?(?:dot|\.) ?(?:com|net|org|co|uk|cn|de|fr|eu|io|edu|example)"
-_EMAIL = re.compile(rf"(?<![\w@.])(?P<local>(?:(?:[A-Za-z0-9]|{_DIGIT})[- ])*{_LOCAL}) (?:at|@) (?P<domain>{_DOMAIN})\b", re.I)
 _EMAIL_SIGNS = {"dot": ".", "underscore": "_", "dash": "-", "hyphen": "-", "plus": "+"}
-_NO_LOCAL = frozenset("is was it's its mail email e-mail address to on me my and".split())
+_SIGN = "|".join(_EMAIL_SIGNS)
+# Possessive and with single separators: a long text without an address is passed over in one go.
+_LOCAL = (
+    rf"(?:(?:[A-Za-z0-9]|{_DIGIT})[- ](?!(?:at|{_SIGN})\b|@))*+[A-Za-z0-9][\w.+-]*"
+    rf"(?: (?:{_SIGN}) [A-Za-z0-9][\w.+-]*(?: (?:[A-Za-z0-9]|{_DIGIT})\b(?! at\b))*)*"
+)
+_DOMAIN = r"[A-Za-z0-9][\w-]*(?:(?: (?:dot|dash|hyphen) |\.)[A-Za-z0-9][\w-]*)*(?: dot |\.)(?:com|net|org|co|uk|cn|de|fr|eu|io|edu|example)"
+_EMAIL = re.compile(rf"(?<![\w@.])(?P<local>{_LOCAL}) (?:at|@) (?P<domain>{_DOMAIN})\b", re.I)
 
 
 def _spoken_email(text: str) -> str:
-    def written(found: re.Match[str]) -> str:
-        words = re.split(r"[ ]|(?<=\b\w)-(?=\w\b)", found["local"])
-        kept: list[str] = []
-        before: list[str] = []
-        # The address begins after the last word that cannot be part of it.
-        for word in words:
-            if word.lower() in _NO_LOCAL or (kept and len(word) > 1 and word not in _EMAIL_SIGNS and kept[-1] not in _EMAIL_SIGNS.values()
-                                             and len(kept[-1]) > 1 and word.lower() not in _DIGITS):  # fmt: skip
-                before, kept = [*before, *kept, word], []
-                if word.lower() not in _NO_LOCAL:
-                    kept = [before.pop()]
-                continue
-            kept.append(_EMAIL_SIGNS.get(word.lower()) or _DIGITS.get(word.lower()) or word)
-        domain = re.sub(r" ?\b(dot|dash|hyphen)\b ?", lambda sign: _EMAIL_SIGNS[sign[1].lower()], found["domain"], flags=re.I)
-        address = "".join(kept).lower() + "@" + domain.replace(" ", "").lower()
-        return " ".join([*before, address])
+    return _EMAIL.sub(_email, text)
 
-    return _EMAIL.sub(written, text)
+
+def _email(found: re.Match[str]) -> str:
+    words = re.split(r"[ ]|(?<=\b\w)-(?=\w\b)", found["local"].lower())
+    local = "".join(_EMAIL_SIGNS.get(word) or _DIGITS.get(word) or word for word in words)
+    domain = re.sub(r" (dot|dash|hyphen) ", lambda sign: _EMAIL_SIGNS[sign[1]], found["domain"].lower())
+    return f"{local}@{domain}"
 
 
 _HAN = {**{digit: str(value) for value, digit in enumerate("零一二三四五六七八九")}, "〇": "0", "幺": "1", "两": "2", "洞": "0"}
 _HAN_DIGIT = "零〇一二三四五六七八九幺"
 _HAN_RUN = re.compile(
-    rf"(?<![{_HAN_DIGIT}十百千万亿点第])[{_HAN_DIGIT}两0-9](?:[ ,，、-]?(?:[两二三四]个[{_HAN_DIGIT}0-9]|[{_HAN_DIGIT}两0-9])){{2,}}(?![十百千万亿点])"
+    rf"(?<![{_HAN_DIGIT}十百千万亿点第])[{_HAN_DIGIT}两0-9]"
+    rf"(?:[ ,，、-]?(?:[两二三四]个[{_HAN_DIGIT}0-9]|[{_HAN_DIGIT}两0-9])){{2,}}(?![十百千万亿点])"
 )
 _HAN_SAID = re.compile(rf"([两二三四])个([{_HAN_DIGIT}0-9])")
 _MEASURE = r"(?:块钱?|元|美元|美金|欧元|英镑|码|号|月|日|天|年|件|双|条|个|套|斤|公斤|克|厘米|公分|寸|度|折|次|单|分钟|小时|点)"
@@ -267,16 +279,22 @@ def _han_price(found: re.Match[str]) -> str:
     return f"{_han_value(found['whole'])}.{tenths}{cents}{found['unit']}"
 
 
+_TIMES = {"两个": 2, "双": 2, "2": 2, "三个": 3, "3": 3, None: 1}
 _CHINESE_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     # 「九十九块九」, 「三块五毛」, 「一百二十九块九毛九」
     (
-        re.compile(rf"(?P<whole>{_HAN_NUMBER}|\d+)(?P<unit>块|元)(?P<tenths>[零一二三四五六七八九])毛?(?P<cents>[一二三四五六七八九])?分?(?![{_HAN_DIGIT}十百千万个件条双])"),
+        re.compile(
+            rf"(?P<whole>{_HAN_NUMBER}|\d+)(?P<unit>块|元)(?P<tenths>[零一二三四五六七八九])毛?(?P<cents>[一二三四五六七八九])?分?(?![{_HAN_DIGIT}十百千万个件条双])"
+        ),
         _han_price,
     ),
-    (re.compile(rf"(?P<whole>{_HAN_NUMBER}|\d+)(?P<unit>码|号)半"), lambda found: f"{_han_value(found['whole'])}.5{found['unit']}"),
+    (
+        re.compile(rf"(?P<whole>{_HAN_NUMBER}|\d+)(?P<unit>码|号)半"),
+        lambda found: f"{_han_value(found['whole'])}.5{found['unit']}",
+    ),
     (
         re.compile(r"(?P<times>两个|双|三个|[23])?(?:加大|特大|叉)(?P<base>码|号|L)"),
-        lambda found: "X" * {"两个": 2, "双": 2, "2": 2, "三个": 3, "3": 3, None: 1}[found["times"]] + "L" + ("码" if found["base"] != "L" else ""),
+        lambda found: "X" * _TIMES[found["times"]] + ("L" if found["base"] == "L" else "L码"),
     ),
     (
         re.compile(rf"(?P<whole>{_HAN_NUMBER})点(?P<behind>[零一二三四五六七八九]+)(?!十|分|半|钟)"),
@@ -284,11 +302,14 @@ _CHINESE_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ..
     ),
     # With a unit word of its own (百, 千, 万, or 十 beside a digit) it is a number wherever it stands, but for sayings.
     (
-        re.compile(rf"(?<![第个你成]){_HAN_NUMBER}(?={_MEASURE})|(?<![第个你成数几])[一二两三四五六七八九](?:[百千万](?:零?[一二三四五六七八九][十百千]?)+|百|千)(?![{_HAN_DIGIT}万般])"),
+        re.compile(
+            rf"(?<![第个你成]){_HAN_NUMBER}(?={_MEASURE})"
+            rf"|(?<![第个你成数几])[一二两三四五六七八九](?:[百千万](?:零?[一二三四五六七八九][十百千]?)+|百|千)(?![{_HAN_DIGIT}万般])"
+        ),
         lambda found: _counted(found[0]),
     ),
     (re.compile(r"(?<![第个你成十百千万零])([一二])(?=[月日号])"), lambda found: _HAN[found[0]]),
-)  # fmt: skip
+)
 
 
 def _counted(said: str) -> str:
@@ -302,7 +323,8 @@ def _counted(said: str) -> str:
 
 _HAN_AT = r"(?:艾特|爱特|圈a|圈A|at|@)"
 _HAN_EMAIL = re.compile(
-    rf"(?P<local>[A-Za-z0-9](?:[\w.+-]|点|下划线|横杠|减号| (?=[A-Za-z0-9]\b)| ?(?:点|下划线) ?)*?) ?{_HAN_AT} ?(?P<domain>[A-Za-z0-9][\w-]*(?: ?(?:点|\.) ?[A-Za-z0-9-]+)+)"
+    r"(?P<local>[A-Za-z0-9](?>[A-Za-z0-9._+-]| ?(?:点|下划线|横杠|减号) ?| (?=[A-Za-z0-9]\b))*)"
+    rf" ?{_HAN_AT} ?(?P<domain>[A-Za-z0-9][A-Za-z0-9-]*(?> ?(?:点|\.) ?[A-Za-z0-9-]+)+)"
 )
 _HAN_SIGNS = {"下划线": "_", "横杠": "-", "减号": "-", "点": "."}
 

@@ -45,19 +45,7 @@ _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g
 _RATES = range(4_000, 400_000)
 
 _FOREIGN = 0.5
-_SILENCE = 0.6
-_UNSURE_LOGPROB = -1.0
 _LOOP = 2.4
-# Sign-offs and credits of the subtitles that Whisper learned from; it writes them into noise and silence.
-_SIGN_OFFS = frozenset(
-    {
-        "you", "bye", "bye bye", "thank you", "thank you very much", "thanks for watching", "thank you for watching",
-        "thank you so much for watching", "please subscribe", "subtitles by the amara org community",
-        "谢谢", "谢谢大家", "谢谢观看", "谢谢收看", "谢谢收听", "多谢观看", "感谢观看", "请订阅",
-        "字幕由amara org社区提供", "字幕志愿者杨茜茜", "字幕志愿者李宗盛", "请不吝点赞订阅转发打赏支持明镜与点点栏目",
-        "优优独播剧场yoyo television series exclusive",
-    }
-)  # fmt: skip
 
 Sound = NDArray[np.float32]
 
@@ -265,15 +253,3 @@ def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[Sound]:
             window = []
         window.append(sound[first:last])
     yield np.concatenate(window)
-
-
-def is_invented(text: str, silence: float, logprob: float) -> bool:
-    """Whether Whisper wrote down what nobody said.
-
-    `silence` is its own probability of there being no speech, `logprob` the mean log-probability of the text's tokens. The
-    sign-offs of subtitles ("Thanks for watching", 「谢谢观看」) are believed only of clear speech.
-    """
-    if silence > _SILENCE and logprob < _UNSURE_LOGPROB:
-        return True
-    words = " ".join("".join(character if character.isalnum() else " " for character in text.lower()).split())
-    return not words or (words in _SIGN_OFFS and (silence > _SILENCE or logprob < _UNSURE_LOGPROB))

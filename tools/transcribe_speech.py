@@ -6,10 +6,11 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 """
 
 import math
-import zlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,36 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import pad_or_trim
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
 
 from tools.kit.errors import UnreadableVoice, WeightsUnavailable
 from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
+from tools.speech.hints import NO_HINTS, Hints
+from tools.speech.invented import is_invented, without_repeats
+from tools.speech.numbers import hear_again, is_number
+from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper, Word
+from tools.speech.written import as_written
+
+__all__ = [
+    "SAMPLE_RATE",
+    "Sound",
+    "Transcriber",
+    "Transcript",
+    "Word",
+    "decode_recording",
+    "load_transcriber",
+    "transcribe_speech",
+    "voice_facts",
+]
 
 MAX_MEGABYTES = 20
 MAX_SECONDS = 120
 """Longest recording that is listened to."""
 
-SAMPLE_RATE = 16_000
-_WINDOW_SAMPLES = 30 * SAMPLE_RATE
+# As long as a sentence or two: what is said in one language, mostly.
+_WINDOW_SAMPLES = 20 * SAMPLE_RATE
 _SHORTEST_SAMPLES = 3 * SAMPLE_RATE // 10
 # Whisper invents text where there is none, so less speech than this is dropped. Said alone, "stop" can be 190 ms long.
 _SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
@@ -45,18 +61,18 @@ _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g
 _RATES = range(4_000, 400_000)
 
 _FOREIGN = 0.5
-_LOOP = 2.4
-
-Sound = NDArray[np.float32]
+_SWITCH = 0.8
 
 
 @dataclass(frozen=True)
 class Transcript:
     """What was said in a recording.
 
-    `text` is empty where nobody speaks. `language` is None for silence and for other languages than English and Chinese;
-    `detected` is then still Whisper's code ("fr"), and the text stands in that language. `speech_seconds` is the part of
-    `seconds` (the recording's length) in which somebody speaks. `confidence`, 0 to 1, is the mean probability of a token.
+    `text` is empty where nobody speaks; numbers, sizes and the like stand in it as they would be typed. `language` is that of the most
+    of it, None for silence and for other languages than English and Chinese; `detected` is then still Whisper's code ("fr"), and the
+    text stands in that language. `speech_seconds` is the part of `seconds` (the recording's length) in which somebody speaks.
+    `confidence`, 0 to 1, is the mean probability of a token. `words` are as they were heard, one by one. `doubtful` are numbers in
+    the text of whose digits the recogniser is not sure.
     """
 
     text: str
@@ -65,78 +81,101 @@ class Transcript:
     speech_seconds: float
     seconds: float
     confidence: float
+    words: tuple[Word, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """One window."""
+
+    text: str
+    code: str
+    logprob: float
+    words: tuple[Word, ...]
+    doubtful: tuple[str, ...]
 
 
 class Transcriber:
     """A loaded Whisper model; safe to share between threads."""
 
     def __init__(self, model: WhisperModel) -> None:
-        self._model = model
+        self._whisper = Whisper(model)
 
-    def transcribe(self, recording: Path | bytes) -> Transcript:
-        """Write down what is said in a recording.
+    @property
+    def model(self) -> WhisperModel:
+        """The model itself."""
+        return self._whisper.model
+
+    def transcribe(self, recording: Path | bytes, hints: Hints = NO_HINTS) -> Transcript:
+        """Write down what is said in a recording. `hints` are the shop's own words.
 
         Any common audio file, told by its content; of a truncated one, what is there. Raises UnreadableVoice: voice_empty,
         voice_too_large (megabytes), voice_too_long (minutes), voice_unreadable.
         """
-        sound = decode_recording(recording)
+        return self.transcribe_sound(decode_recording(recording), hints)
+
+    def transcribe_sound(self, sound: Sound, hints: Hints = NO_HINTS) -> Transcript:
+        """The same for sound that is decoded already."""
         seconds = len(sound) / SAMPLE_RATE
         speech = [(part["start"], part["end"]) for part in get_speech_timestamps(sound, _VAD)]
         speech_samples = sum(end - start for start, end in speech)
         if speech_samples < _SHORTEST_SPEECH_SAMPLES:
             return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
-        code: str | None = None
-        texts: list[str] = []
-        logprobs: list[float] = []
-        for window in _windows(sound, speech):
-            features = self._model.feature_extractor(window)[:, :-1]
-            encoded = self._model.encode(pad_or_trim(features))
-            code = code or self._spoken_language(encoded)
-            text, logprob = self._write_down(encoded, code, len(window) / SAMPLE_RATE)
-            if text:
-                texts.append(text)
-                logprobs.append(logprob)
-        language: Language | None = "en" if code == "en" else "zh" if code == "zh" else None
+        windows: list[_Heard] = []
+        for offset_s, window in _windows(sound, speech):
+            heard = self._hear(window, offset_s, windows[-1].code if windows else None, hints)
+            if heard.text:
+                windows.append(heard)
+        if not windows:
+            return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
+        code = Counter({each.code: len(each.text) for each in windows}).most_common(1)[0][0]
+        text = windows[0].text
+        for before, after in pairwise(windows):
+            text += ("" if before.code == after.code == "zh" else " ") + after.text
         return Transcript(
-            text=("" if code == "zh" else " ").join(texts),
-            language=language if texts else None,
-            detected=code if texts else None,
+            text=without_repeats(text),
+            language="en" if code == "en" else "zh" if code == "zh" else None,
+            detected=code,
             speech_seconds=speech_samples / SAMPLE_RATE,
             seconds=seconds,
-            confidence=math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0,
+            confidence=math.exp(sum(each.logprob for each in windows) / len(windows)),
+            words=tuple(word for each in windows for word in each.words),
+            doubtful=tuple(number for each in windows for number in each.doubtful),
         )
 
-    def _spoken_language(self, encoded: Any) -> str:
-        """Whisper's code of the language: English or Chinese, unless another one is more likely than all the rest."""
-        shares: dict[str, float] = {token[2:-2]: share for token, share in self._model.model.detect_language(encoded)[0]}
-        likeliest = max(shares, key=shares.__getitem__)
-        if shares[likeliest] < _FOREIGN:
-            return "en" if shares["en"] >= shares["zh"] else "zh"
-        return likeliest
+    def _hear(self, window: Sound, offset_s: float, before: str | None, hints: Hints) -> _Heard:
+        encoded = self._whisper.encode(window)
+        code = spoken_language(self._whisper.languages(encoded), before)
+        written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
+        if is_invented(written.text, written.silence, written.logprob):
+            return _Heard("", code, written.logprob, (), ())
+        words = tuple(
+            replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
+            for word in self._whisper.words(encoded, written, code)
+        )
+        if code not in ("en", "zh"):
+            return _Heard(written.text, code, written.logprob, words, ())
+        language: Language = "en" if code == "en" else "zh"
+        text = as_written(written.text, language)
+        doubtful: tuple[str, ...] = ()
+        if is_number(written.text, language):
+            text, sure = hear_again(self._whisper, window, written.text, language)
+            doubtful = () if sure else (text,)
+        return _Heard(text, code, written.logprob, words, doubtful)
 
-    def _write_down(self, encoded: Any, code: str, seconds: float) -> tuple[str, float]:
-        """One window's text and the mean log-probability of its tokens; "" for what is no speech."""
-        tokenizer = Tokenizer(self._model.hf_tokenizer, True, task="transcribe", language=code)
-        tokens = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        # Nobody says more than 15 tokens a second: what is longer is a loop.
-        longest = min(self._model.max_length, len(tokens) + 20 + int(15 * seconds))
-        for without_repeats in (0, 3):
-            result = self._model.model.generate(
-                encoded,
-                [tokens],
-                beam_size=5,
-                max_length=longest,
-                no_repeat_ngram_size=without_repeats,
-                return_scores=True,
-                return_no_speech_prob=True,
-            )[0]
-            text = tokenizer.decode(result.sequences_ids[0]).strip()
-            written = text.encode()
-            if len(written) < _LOOP * len(zlib.compress(written)):
-                break
-        if code == "zh":
-            text = text.translate(_SIMPLIFIED)
-        return ("" if is_invented(text, result.no_speech_prob, result.scores[0]) else text), result.scores[0]
+
+def spoken_language(shares: dict[str, float], before: str | None) -> str:
+    """Whisper's code of the language: English or Chinese, unless another one is more likely than all the rest.
+
+    `before` is the language of what was said before: a few words do not change it unless they are clear.
+    """
+    likeliest = max(shares, key=shares.__getitem__)
+    if before is not None and shares[likeliest] < _SWITCH:
+        return before
+    if shares[likeliest] < _FOREIGN:
+        return "en" if shares["en"] >= shares["zh"] else "zh"
+    return likeliest
 
 
 def load_transcriber(folder: Path, threads: int) -> Transcriber:
@@ -159,15 +198,19 @@ def load_transcriber(folder: Path, threads: int) -> Transcriber:
     return Transcriber(model)
 
 
-def transcribe_speech(transcriber: Transcriber, recording: Path | bytes) -> Facts:
+def transcribe_speech(transcriber: Transcriber, recording: Path | bytes, hints: Hints = NO_HINTS) -> Facts:
     """Write down a customer's voice message: one fact, the transcript; none where nobody speaks.
 
     Raises UnreadableVoice as Transcriber.transcribe.
     """
-    text = transcriber.transcribe(recording).text
-    if not text:
+    return voice_facts(transcriber.transcribe(recording, hints))
+
+
+def voice_facts(transcript: Transcript) -> Facts:
+    """What a customer said, as a fact; none where nobody speaks."""
+    if not transcript.text:
         return Facts(facts=(), outcome="nothing_found")
-    return Facts(facts=(Fact(text=text, source="voice"),))
+    return Facts(facts=(Fact(text=transcript.text, source="voice"),))
 
 
 def decode_recording(recording: Path | bytes) -> Sound:
@@ -240,16 +283,19 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
             yield part.to_ndarray()[0]
 
 
-def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[Sound]:
-    """The speech with a little of the silence around it, in pieces of at most 30 seconds cut between spoken parts."""
+def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[float, Sound]]:
+    """The speech with a little of the silence around it, in pieces cut between spoken parts; each with its place in seconds."""
     window: list[Sound] = []
+    began = 0
     for place, (start, end) in enumerate(speech):
         after = speech[place - 1][1] if place else 0
         before = speech[place + 1][0] if place + 1 < len(speech) else len(sound)
         first = max(start - _PADDING_SAMPLES, (after + start) // 2 if place else 0)
         last = min(end + _PADDING_SAMPLES, (end + before) // 2 if place + 1 < len(speech) else len(sound))
         if window and sum(map(len, window)) + last - first > _WINDOW_SAMPLES:
-            yield np.concatenate(window)
+            yield began / SAMPLE_RATE, np.concatenate(window)
             window = []
+        if not window:
+            began = first
         window.append(sound[first:last])
-    yield np.concatenate(window)
+    yield began / SAMPLE_RATE, np.concatenate(window)

@@ -76,9 +76,9 @@ def english_number(value: int) -> str:
         rest = f" and {english_number(value % 100)}" if value % 100 else ""
         return f"{_ONES[value // 100]} hundred{rest}"
     name, size = ("million", 1_000_000) if value >= 1_000_000 else ("thousand", 1000)
-    rest = value % size
-    joint = " and " if 0 < rest < 100 else " "
-    return f"{english_number(value // size)} {name}" + (f"{joint}{english_number(rest)}" if rest else "")
+    below = value % size
+    joint = " and " if 0 < below < 100 else " "
+    return f"{english_number(value // size)} {name}" + (f"{joint}{english_number(below)}" if below else "")
 
 
 def chinese_numeral(value: int) -> str:
@@ -106,7 +106,9 @@ def _price(found: re.Match[str], language: Language) -> str:
             tenths, fen = divmod(cents, 10)
             return f"{chinese_numeral(whole)}块{_HAN[tenths]}{(_HAN[fen] + '分') if not tenths else (_HAN[fen] if fen else '')}"
         amount = f"二{unit_zh}" if whole == 2 else f"{chinese_numeral(whole)}{unit_zh}"
-        return amount.replace("二", "两", 1) if whole == 2 else amount + (f"{chinese_numeral(cents)}{cents_zh}" if cents else "")
+        return (
+            amount.replace("二", "两", 1) if whole == 2 else amount + (f"{chinese_numeral(cents)}{cents_zh}" if cents else "")
+        )
     amount = f"{english_number(whole)} {units[whole != 1]}"
     if not cents:
         return amount
@@ -142,10 +144,22 @@ def _date(found: re.Match[str], language: Language) -> str:
 def _year(year: str) -> str:
     if year[1] == "0" and year[2] == "0":
         return english_number(int(year))
-    return english_number(int(year[:2])) + " " + (english_number(int(year[2:])) if year[2] != "0" else f"oh {_ONES[int(year[3])]}")
+    return (
+        english_number(int(year[:2])) + " " + (english_number(int(year[2:])) if year[2] != "0" else f"oh {_ONES[int(year[3])]}")
+    )
 
 
-_ORDINALS = {1: "first", 2: "second", 3: "third", 5: "fifth", 8: "eighth", 9: "ninth", 12: "twelfth", 20: "twentieth", 30: "thirtieth"}
+_ORDINALS = {
+    1: "first",
+    2: "second",
+    3: "third",
+    5: "fifth",
+    8: "eighth",
+    9: "ninth",
+    12: "twelfth",
+    20: "twentieth",
+    30: "thirtieth",
+}
 
 
 def _ordinal(day: int) -> str:

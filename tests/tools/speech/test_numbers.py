@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from tools.speech.numbers import bursts, digits_of, hear_again, is_number, with_pauses
+from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Written
+
+SOUND = np.zeros(SAMPLE_RATE, np.float32)
+
+
+def beeps(count: int, gap_s: float = 0.08) -> Sound:
+    tone = (0.3 * np.sin(np.arange(int(0.3 * SAMPLE_RATE)) * 2 * np.pi * 300 / SAMPLE_RATE)).astype(np.float32)
+    return np.concatenate([part for _ in range(count) for part in (tone, np.zeros(int(gap_s * SAMPLE_RATE), np.float32))])
+
+
+def test_each_digit_read_out_is_a_burst() -> None:
+    assert len(bursts(beeps(6))) == 6
+    assert bursts(np.zeros(0, np.float32)) == []
+
+
+def test_pauses_between_bursts_become_longer_and_nothing_is_lost() -> None:
+    sound = beeps(3)
+    slow = with_pauses(sound, bursts(sound))
+    assert len(slow) - len(sound) == 2 * int(0.25 * SAMPLE_RATE)
+    assert np.abs(slow).sum() == pytest.approx(np.abs(sound).sum(), rel=1e-3)
+
+
+def test_only_a_number_and_nothing_else_is_one() -> None:
+    assert is_number("4, 2, 1, 7.", "en")
+    assert is_number("四二幺七", "zh")
+    assert not is_number("my order is 4217", "en")
+    assert not is_number("42", "en")
+
+
+class Hearing:
+    """A recogniser that hears what it is told: the slow reading, the one of digits, the slow one of digits."""
+
+    def __init__(self, slow: str, digits: str = "", slow_digits: str = "") -> None:
+        self.slow, self.digits = slow, [digits, slow_digits]
+
+    def encode(self, sound: Sound) -> Encoded:
+        return Encoded(None, 1.0)
+
+    def write_down(self, encoded: Encoded, language: str) -> Written:
+        return Written(self.slow, (), -0.1, 0.0)
+
+    def write_digits(self, encoded: Encoded, language: str) -> Written:
+        return Written(self.digits.pop(0), (), -0.1, 0.0)
+
+
+def test_two_readings_alike_are_sure() -> None:
+    assert hear_again(Hearing("4, 2, 1, 7"), beeps(4), "4217", "en") == ("4217", True)
+
+
+def test_the_reading_that_most_agree_on_is_taken() -> None:
+    assert hear_again(Hearing("4 2 1 7", "4 2 1 7", "4 2 7"), beeps(4), "427", "en") == ("4217", True)
+
+
+def test_where_no_two_readings_agree_the_one_with_a_digit_for_each_burst_is_taken_and_is_doubtful() -> None:
+    assert hear_again(Hearing("4 2 2 1 7", "4 2 1 9", "2 1 7"), beeps(4), "42", "en") == ("4219", False)
+
+
+def test_the_digits_of_a_text_are_those_of_its_written_form() -> None:
+    assert digits_of("double four, one seven", "en") == "4417"

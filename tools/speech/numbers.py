@@ -1,0 +1,79 @@
+"""Numbers read out are heard a second and a third time: an order number with one wrong digit is another customer's order.
+
+Whisper loses digits that come fast, and adds some at the end. The same sound with longer pauses between its bursts, and a reading that
+knows nothing but digits, err elsewhere: what two of them hear alike is taken, and how many bursts there are breaks the tie.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tools.shop.types import Language
+from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper
+from tools.speech.written import as_written
+
+_PAUSE_S = 0.25
+_HOP = SAMPLE_RATE // 100
+_SHORTEST_GAP_HOPS = 5
+_SHORTEST_BURST_HOPS = 8
+_SHORTEST_NUMBER = 4
+
+
+def bursts(sound: Sound) -> list[tuple[int, int]]:
+    """Where the sound is loud, (start, end) in samples: of digits read out one by one, each digit."""
+    hops = len(sound) // _HOP
+    if not hops:
+        return []
+    loudness = 10 * np.log10((sound[: hops * _HOP].reshape(hops, _HOP) ** 2).mean(axis=1) + 1e-12)
+    quiet, loud = np.percentile(loudness, [10, 95])
+    is_loud = loudness > max(quiet + 0.25 * (loud - quiet), loud - 35)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_loud, [False]]).astype(np.int8)))
+    found: list[list[int]] = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        if found and start - found[-1][1] < _SHORTEST_GAP_HOPS:
+            found[-1][1] = end
+        else:
+            found.append([start, end])
+    return [(start * _HOP, end * _HOP) for start, end in found if end - start >= _SHORTEST_BURST_HOPS]
+
+
+def with_pauses(sound: Sound, parts: Sequence[tuple[int, int]]) -> Sound:
+    """The sound with a longer pause between its bursts."""
+    pause = np.zeros(int(_PAUSE_S * SAMPLE_RATE), np.float32)
+    pieces: list[Sound] = []
+    before = 0
+    for (_, end), (start, _) in pairwise(parts):
+        cut = (end + start) // 2
+        pieces += [sound[before:cut], pause]
+        before = cut
+    return np.concatenate([*pieces, sound[before:]])
+
+
+def digits_of(text: str, language: Language) -> str:
+    """All digits of a text in its written form, in a row."""
+    return "".join(character for character in as_written(text, language) if character.isdigit())
+
+
+def is_number(text: str, language: Language) -> bool:
+    """Whether the text is a number of an order's length and nothing else."""
+    written = as_written(text, language)
+    return len(digits_of(text, language)) >= _SHORTEST_NUMBER and not re.search(r"[^\W\d_]", written)
+
+
+def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:
+    """The digits of a number that `first` was heard as, and whether two readings agree on them."""
+    parts = bursts(sound)
+    heard = [digits_of(first, language)]
+    slow = whisper.encode(with_pauses(sound, parts))
+    heard.append(digits_of(whisper.write_down(slow, language).text, language))
+    if heard[0] == heard[1]:
+        return heard[0], True
+    heard.append(whisper.write_digits(whisper.encode(sound), language).text.replace(" ", ""))
+    heard.append(whisper.write_digits(slow, language).text.replace(" ", ""))
+    votes = Counter(heard)
+    # Of the most voted the one with as many digits as there are bursts; else the one that was heard first.
+    best = max(votes, key=lambda digits: (votes[digits] > 1, len(digits) == len(parts), votes[digits], -heard.index(digits)))
+    return best, votes[best] > 1

@@ -26,9 +26,9 @@ from tools.kit.errors import UnreadableVoice, WeightsUnavailable
 from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
-from tools.speech.invented import is_invented, without_repeats
+from tools.speech.invented import is_invented, says_twice, without_repeats
 from tools.speech.numbers import hear_again, is_number
-from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper, Word
+from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
 from tools.speech.written import as_written
 
 __all__ = [
@@ -148,6 +148,9 @@ class Transcriber:
         encoded = self._whisper.encode(window)
         code = spoken_language(self._whisper.languages(encoded), before)
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
+        if says_twice(written.text):
+            encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
+            written = self._whisper.write_down(encoded, code)
         if is_invented(written.text, written.silence, written.logprob):
             return _Heard("", code, written.logprob, (), ())
         words = tuple(

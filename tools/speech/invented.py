@@ -35,3 +35,12 @@ def is_invented(text: str, silence: float, logprob: float) -> bool:
 def without_repeats(text: str) -> str:
     """The text with what stands in it four times or more on end written once: nobody says so, and a recogniser in a loop does."""
     return re.sub(_AGAIN_HAN, r"\1", re.sub(_AGAIN, r"\1", text))
+
+
+def says_twice(text: str) -> bool:
+    """Whether the text is something and the same again ("Enter 41. Enter 41."): said so seldom that it is worth another reading."""
+    signs = "".join(character for character in text.lower() if character.isalnum())
+    return any(
+        len(signs) % times == 0 and signs == signs[: len(signs) // times] * times and len(signs) // times > 1
+        for times in (2, 3, 4)
+    )

@@ -1,6 +1,6 @@
 import pytest
 
-from tools.speech.invented import is_invented, without_repeats
+from tools.speech.invented import is_invented, says_twice, without_repeats
 
 
 def test_sign_offs_of_subtitles_are_believed_only_of_clear_speech() -> None:
@@ -29,3 +29,12 @@ def test_text_is_invented_where_the_model_itself_hears_silence_and_is_unsure() -
 )
 def test_what_is_written_over_and_over_is_kept_once(written: str, kept: str) -> None:
     assert without_repeats(written) == kept
+
+
+def test_what_is_said_twice_is_told() -> None:
+    assert says_twice("Enter 41. Enter 41.")
+    assert says_twice("repeat repeat repeat")
+    assert says_twice("325561, 325561")
+    assert not says_twice("Enter 41.")
+    assert not says_twice("")
+    assert not says_twice("5 5 5 5")

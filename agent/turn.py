@@ -44,7 +44,7 @@ from tools.kit.phrases import phrase
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
-from tools.speech.hints import hints_of
+from tools.speech.hints import Hints, hints_of
 
 if TYPE_CHECKING:
     from agent.chooser.chooser import Chooser
@@ -370,6 +370,10 @@ class Agent:
         """The customer whom a message in this conversation proved to be its writer."""
         config: Any = {"configurable": {"thread_id": conversation_id}}
         return past_of(self._graph.get_state(config).values.get("messages", [])).customer_id
+
+    def ears(self) -> "tuple[Transcriber, Hints]":
+        """The speech recognition, loaded if it was not, and the shop's words for it."""
+        return self._transcriber(), self._hints
 
     def forget(self, conversation_id: str, said: Collection[str]) -> dict[str, int]:
         """Delete all that is kept of a conversation: checkpoints, hand-over, review list; how many of each. `said` are its messages."""

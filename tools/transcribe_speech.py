@@ -62,6 +62,7 @@ _RATES = range(4_000, 400_000)
 
 _FOREIGN = 0.5
 _SWITCH = 0.8
+_GLANCE_WINDOW_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,18 @@ class Transcriber:
             words=tuple(word for each in windows for word in each.words),
             doubtful=tuple(number for each in windows for number in each.doubtful),
         )
+
+    def glance(self, sound: Sound, code: str | None, before: str) -> tuple[str, tuple[Word, ...]]:
+        """What is said in a few seconds of sound, quickly and less well: while somebody speaks, who will be heard in full afterwards.
+
+        `code` is Whisper's code of the language if it is known, `before` the text before the sound. Answers the code and the words.
+        """
+        encoded = self._whisper.encode(sound, _GLANCE_WINDOW_S)
+        code = code or spoken_language(self._whisper.languages(encoded), None)
+        written = self._whisper.write_down(encoded, code, before=before, beam=1)
+        if is_invented(written.text, written.silence, written.logprob):
+            return code, ()
+        return code, self._whisper.words(encoded, written, code)
 
     def _hear(self, window: Sound, offset_s: float, before: str | None, hints: Hints) -> _Heard:
         encoded = self._whisper.encode(window)

@@ -11,7 +11,19 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from agent.server import catalog_routes, customers, office_routes, openai_routes, operation, pages, shop_routes, staff_routes
+from agent.server import (
+    catalog_routes,
+    customers,
+    live,
+    office_routes,
+    openai_routes,
+    operation,
+    pages,
+    shop_routes,
+    speech_routes,
+    staff_routes,
+)
+from agent.server.live import MOST_FRAME_BYTES
 from agent.server.observing import Watchful
 from agent.server.problems import add_error_answers, responses
 from agent.server.services import Backing, Services, count_request
@@ -50,9 +62,9 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         separate_input_output_schemas=False,
     )
     add_error_answers(app)
-    for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes):
+    for module in (customers, openai_routes, speech_routes, shop_routes, staff_routes, office_routes, catalog_routes):
         app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(400, 413, 422, 429))
-    for module in (operation, pages):
+    for module in (operation, pages, live):
         app.include_router(module.router)
     app.add_middleware(
         CORSMiddleware,
@@ -96,6 +108,7 @@ def config_of(app: FastAPI, backing: Backing) -> uvicorn.Config:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
+        ws_max_size=MOST_FRAME_BYTES,
         timeout_graceful_shutdown=10,
     )
 

@@ -41,6 +41,6 @@ def says_twice(text: str) -> bool:
     """Whether the text is something and the same again ("Enter 41. Enter 41."): said so seldom that it is worth another reading."""
     signs = "".join(character for character in text.lower() if character.isalnum())
     return any(
-        len(signs) % times == 0 and signs == signs[: len(signs) // times] * times and len(signs) // times > 1
+        len(signs) % times == 0 and signs == signs[: len(signs) // times] * times and len(signs) // times > 2
         for times in (2, 3, 4)
     )

@@ -15,12 +15,16 @@ from tools.speech.spoken import sentences, spoken
 MOST_CHARACTERS = 1_000
 """Of one sentence; what is longer is no sentence of a reply's."""
 _ESPEAK_VOICES: dict[Language, str] = {"en": "en-gb", "zh": "cmn"}
+_ESPEAK = "espeak-ng"
 _WORDS_A_MINUTE = 165
 _LONGEST_S = 20
 
 
 class Voice(Protocol):
-    """Text-to-speech for both languages."""
+    """Text-to-speech for both languages. `is_there` tells whether the engine is installed."""
+
+    @property
+    def is_there(self) -> bool: ...
 
     def say(self, text: str, language: Language) -> bytes:
         """The text as a WAV file. Raises VoiceUnavailable where the engine is missing or fails."""
@@ -30,17 +34,18 @@ class Voice(Protocol):
 class EspeakVoice:
     """Debian's espeak-ng, started anew for every sentence: about 20 ms each."""
 
-    def __init__(self) -> None:
-        """Raises VoiceUnavailable where espeak-ng is not installed."""
-        program = shutil.which("espeak-ng")
-        if program is None:
-            raise VoiceUnavailable("espeak-ng is not installed; replies are spoken after: apt-get install espeak-ng")
-        self._program = program
+    @property
+    def is_there(self) -> bool:
+        """Whether espeak-ng is installed."""
+        return shutil.which(_ESPEAK) is not None
 
     def say(self, text: str, language: Language) -> bytes:
         """The text as a WAV file of 22,050 Hz."""
+        program = shutil.which(_ESPEAK)
+        if program is None:
+            raise VoiceUnavailable("espeak-ng is not installed; replies are spoken after: apt-get install espeak-ng")
         # The text goes in by stdin: nothing in it can be taken for an option.
-        command = [self._program, "--stdin", "--stdout", "-v", _ESPEAK_VOICES[language], "-s", str(_WORDS_A_MINUTE)]
+        command = [program, "--stdin", "--stdout", "-v", _ESPEAK_VOICES[language], "-s", str(_WORDS_A_MINUTE)]
         try:
             done = subprocess.run(
                 command, input=text[:MOST_CHARACTERS].encode(), capture_output=True, timeout=_LONGEST_S, check=True

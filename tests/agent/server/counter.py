@@ -133,6 +133,8 @@ class Counter:
         data.mkdir(parents=True, exist_ok=True)
         self.model = model or Reciter()
         self.indexed = 0
+        self.hears: Any = None
+        """The speech recognition."""
         self.shop = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
         self._connection = sqlite3.connect(data / "conversations.sqlite", check_same_thread=False)
@@ -147,7 +149,7 @@ class Counter:
             self.model,
             saver,
             chooser=chooser,
-            transcriber=lambda: None,  # type: ignore[arg-type, return-value]
+            transcriber=lambda: self.hears,
             desk=self.desk,
             settings=TurnSettings(),
             clock=clock,

@@ -33,11 +33,14 @@ def test_a_text_that_looks_like_an_option_is_read_and_not_obeyed(tmp_path: pytes
 def test_without_espeak_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(VoiceUnavailable, match="apt-get install espeak-ng"):
-        EspeakVoice()
+        EspeakVoice().say("hello", "en")
+    assert not EspeakVoice().is_there
 
 
 class Repeating:
     """Says what it is given as bytes."""
+
+    is_there = True
 
     def say(self, text: str, language: Language) -> bytes:
         return text.encode()

@@ -5,7 +5,9 @@ A voice is anything with `say`. espeak-ng is the one that is always there (a Deb
 
 import shutil
 import subprocess
+import wave
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Protocol
 
 from tools.kit.errors import VoiceUnavailable
@@ -18,6 +20,7 @@ _ESPEAK_VOICES: dict[Language, str] = {"en": "en-gb", "zh": "cmn"}
 _ESPEAK = "espeak-ng"
 _WORDS_A_MINUTE = 165
 _LONGEST_S = 20
+_HEADER_BYTES = 44
 
 
 class Voice(Protocol):
@@ -54,7 +57,16 @@ class EspeakVoice:
             raise VoiceUnavailable(f"espeak-ng could not read a sentence aloud: {error}") from error
         if not done.stdout.startswith(b"RIFF"):
             raise VoiceUnavailable(f"espeak-ng gave no sound: {done.stderr.decode(errors='replace')[:200]}")
-        return done.stdout
+        return _with_length(done.stdout)
+
+
+def _with_length(recording: bytes) -> bytes:
+    """espeak-ng writes into a pipe before it knows the length: players refuse the header that it guesses."""
+    with BytesIO() as whole:
+        with wave.open(whole, "wb") as out:
+            out.setparams((1, 2, int.from_bytes(recording[24:28], "little"), 0, "NONE", "not compressed"))
+            out.writeframes(recording[_HEADER_BYTES:])
+        return whole.getvalue()
 
 
 def read_aloud(voice: Voice, pieces: Iterator[str], language: Language) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ async function e(e, t, n) {
 			u = !0, o.readyState === WebSocket.OPEN ? o.send(JSON.stringify({ type: "end" })) : c(null);
 		},
 		cancel() {
-			s = !0, a(), o.readyState === WebSocket.OPEN && o.send(JSON.stringify({ type: "cancel" })), o.close();
+			s || (s = !0, a(), o.readyState === WebSocket.OPEN && o.send(JSON.stringify({ type: "cancel" })), o.close());
 		}
 	};
 }

@@ -1,23 +1,25 @@
 """Live speech over a real WebSocket, with the real end of speech and a recogniser that says what it is told."""
 
 import json
+import re
 import shutil
-import subprocess
 import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import CHROMIUM
 from counter import Counter
 from visits import Visit
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tools.speech.voice import EspeakVoice
 from tools.speech.whisper import Sound, Word
 from tools.transcribe_speech import SAMPLE_RATE, Transcript, decode_recording
 
@@ -45,18 +47,9 @@ class Hearing:
 @pytest.fixture(scope="session")
 def spoken() -> bytes:
     """A sentence as 16 kHz PCM, without the silence behind it."""
-    if shutil.which("espeak-ng") is None:
+    if not EspeakVoice().is_there:
         pytest.skip("espeak-ng is not installed: apt-get install espeak-ng")
-    said = subprocess.run(["espeak-ng", "--stdout", "where is my order four two one seven"], capture_output=True, check=True)
-    with wave.open(BytesIO(said.stdout)) as file:
-        rate = file.getframerate()
-    whole = BytesIO()
-    with wave.open(whole, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes(said.stdout[44:])
-    sound = decode_recording(whole.getvalue())
+    sound = decode_recording(EspeakVoice().say("where is my order four two one seven", "en"))
     loud = np.flatnonzero(np.abs(sound) > 0.02)
     pcm: bytes = (sound[: int(loud[-1])] * 32767).astype("<i2").tobytes()
     return pcm
@@ -152,7 +145,7 @@ def test_what_no_microphone_sends_closes_the_socket(counter: Counter, visit: Vis
 
 
 def test_a_sentence_is_read_aloud(counter: Counter, visit: Visit) -> None:
-    if shutil.which("espeak-ng") is None:
+    if not EspeakVoice().is_there:
         pytest.skip("espeak-ng is not installed: apt-get install espeak-ng")
     assert visit.opened["voice"] is True
     answer = visit.http.post("/v1/speech", json={"text": "Order 1042 costs $19.99.", "language": "en"})
@@ -170,3 +163,58 @@ def test_without_an_engine_the_answer_says_what_to_install(
     answer = visit.http.post("/v1/speech", json={"text": "Hello.", "language": "en"})
     assert answer.status_code == 503
     assert "espeak-ng" in answer.json()["error"]["message"]
+
+
+@pytest.fixture
+def page(spoken: bytes, counter: Counter, tmp_path: Path) -> Iterator[Any]:
+    """The demo page in a browser whose microphone hears the sentence."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with wave.open(str(tmp_path / "said.wav"), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(bytes(SAMPLE_RATE) + spoken + bytes(6 * SAMPLE_RATE))
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--autoplay-policy=no-user-gesture-required",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={tmp_path / 'said.wav'}%noloop",
+            ],
+        )
+        page = browser.new_context(permissions=["microphone"]).new_page()
+        page.set_default_timeout(15_000)
+        page.goto(counter.url)
+        page.get_by_role("button", name=re.compile("Open the chat")).click()
+        yield page
+        browser.close()
+
+
+def test_the_customer_speaks_into_the_message_corrects_and_sends_it_and_hears_the_answer(counter: Counter, page: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    counter.hears = Hearing()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    field = page.get_by_role("textbox", name="Your message")
+    page.get_by_role("button", name="Speak instead of typing").click()
+    page.get_by_role("button", name="Listening").wait_for()
+    tags = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = axe.run(page, options={"runOnly": tags}).response["violations"]
+    assert not found, [(each["id"], each["nodes"][0]["html"][:200]) for each in found]
+    page.get_by_role("button", name="Speak instead of typing").wait_for()
+    assert field.input_value() == HEARD
+    field.fill(HEARD.replace("4217", "1042"))
+    field.press("Enter")
+    with page.expect_response("**/v1/speech") as spoken_sentence:
+        page.get_by_role("button", name="Read this aloud").last.click()
+    assert spoken_sentence.value.headers["content-type"] == "audio/wav"
+    page.get_by_role("button", name="Stop reading aloud").click()
+    page.get_by_role("button", name="Read this aloud").last.wait_for()
+    assert troubles == []

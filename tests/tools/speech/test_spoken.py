@@ -11,7 +11,10 @@ from tools.speech.spoken import sentences, spoken
         ("£1.01", "one pound and one penny"),
         ("Order 1042 is shipped.", "Order one, zero, four, two is shipped."),
         ("Order #W2611340 is shipped.", "Order W, two, six, one, one, three, four, zero is shipped."),
-        ("Carrier DHL, tracking number 00340434.", "Carrier DHL, tracking number zero, zero, three, four, zero, four, three, four."),
+        (
+            "Carrier DHL, tracking number 00340434.",
+            "Carrier DHL, tracking number zero, zero, three, four, zero, four, three, four.",
+        ),
         ("Visa ending in 4242", "Visa ending in four, two, four, two"),
         ("delivered on 3 May 2026", "delivered on the third of May twenty twenty-six"),
         ("by 2026-11-21", "by the twenty-first of November twenty twenty-six"),

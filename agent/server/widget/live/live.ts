@@ -64,6 +64,7 @@ export async function dictate(server: string, session: string, told: Told): Prom
       else finish(null);
     },
     cancel() {
+      if (over) return;
       over = true;
       release();
       if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "cancel" }));

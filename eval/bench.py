@@ -110,6 +110,10 @@ def speech(
             help="Folder of DIGIT_SPEAKER_NUMBER.wav: the share of six-digit numbers heard right.", exists=True, file_okay=False
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Play the recordings of --transcripts as they are spoken: how soon is the text there?"),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="So many of each kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -117,11 +121,18 @@ def speech(
     if not (transcripts or slots or digits):
         raise typer.BadParameter("give --transcripts, --slots or --digits")
     from agent.resources import prepare, transcriber_of
-    from eval.speech import faster_whisper_alone, measure_speech
+    from eval.speech import faster_whisper_alone, measure_live, measure_speech
 
     settings = load_settings()
     prepare(settings, err)
     transcriber = transcriber_of(settings)
+    if live:
+        if transcripts is None:
+            raise typer.BadParameter("--live plays the recordings of --transcripts")
+        heard = measure_live(transcriber, transcripts, limit)
+        if as_json:
+            return _print_json(heard)
+        return _print_table(["what", "measured"], [[name, f"{value:g}"] for name, value in heard.items()])
     plain = faster_whisper_alone(transcriber.model)
     result = measure_speech(transcriber, plain, transcripts=transcripts, slots=slots, digits=digits, limit=limit)
     if as_json:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 
 from faster_whisper import WhisperModel
 from rich.console import Console
 from rich.progress import track
 
+from tools.speech.live import Listener
 from tools.speech.simplified import simplified
 from tools.transcribe_speech import SAMPLE_RATE, Transcriber, decode_recording
 
@@ -27,6 +29,7 @@ T = TypeVar("T")
 Recogniser = Callable[[Path | bytes], str]
 NUMBER_DIGITS = 6
 GAP_MS = 80
+FRAME_S = 0.05
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -113,6 +116,43 @@ def measure_speech(
             figures[name]["exact"] = round(sum(right) / len(right), 4)
         figures[name] |= {"rtf": round(needed[name] / seconds, 3), "recordings": len(recordings), "seconds": round(seconds, 1)}
     return figures
+
+
+def measure_live(transcriber: Transcriber, transcripts: Path, limit: int | None = None) -> dict[str, float]:
+    """Play recordings at the pace of speech to the live recognition, and read each again whole after its end.
+
+    Answers medians: "after_end_s", seconds from the end of the sound to the final text, "whole_s", those of the reading of the whole
+    recording, "ratio" of the two; "first_partial_s" after the beginning; and "wer" of the final texts.
+    """
+    rows = _rows(transcripts, limit)
+    after, whole, first, texts = [], [], [], []
+    for row in track(rows, description="playing", console=Console(stderr=True)):
+        sound = decode_recording(row["audio"])
+        listener = Listener(transcriber)
+        began, played, partial_s = perf_counter(), 0, None
+        while played < len(sound):
+            due = min(len(sound), int((perf_counter() - began) * SAMPLE_RATE))
+            listener.hear((sound[played:due] * 32767).astype("<i2").tobytes())
+            played = due
+            if listener.read() is None:
+                sleep(FRAME_S)
+            elif partial_s is None:
+                partial_s = perf_counter() - began
+        texts.append(listener.finish().text)
+        after.append(perf_counter() - began - len(sound) / SAMPLE_RATE)
+        if partial_s is not None:
+            first.append(partial_s)
+        start = perf_counter()
+        transcriber.transcribe(row["audio"])
+        whole.append(perf_counter() - start)
+    return {
+        "after_end_s": round(median(after), 3),
+        "whole_s": round(median(whole), 3),
+        "ratio": round(median(after) / median(whole), 3),
+        "first_partial_s": round(median(first), 3) if first else 0.0,
+        "wer": round(word_error_rate([row["text"] for row in rows], texts), 4),
+        "recordings": len(rows),
+    }
 
 
 def faster_whisper_alone(model: WhisperModel) -> Recogniser:

@@ -27,7 +27,7 @@ from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
 from tools.speech.invented import is_invented, says_twice, without_repeats
-from tools.speech.numbers import hear_again, is_number
+from tools.speech.numbers import doubtful_runs, hear_again, is_number
 from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
 from tools.speech.written import as_written
 
@@ -63,6 +63,7 @@ _RATES = range(4_000, 400_000)
 _FOREIGN = 0.5
 _SWITCH = 0.8
 _GLANCE_WINDOW_S = 10.0
+_AROUND_S = 0.15
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,19 @@ class Transcriber:
             return _Heard(written.text, code, written.logprob, words, ())
         language: Language = "en" if code == "en" else "zh"
         text = as_written(written.text, language)
-        doubtful: tuple[str, ...] = ()
         if is_number(written.text, language):
             text, sure = hear_again(self._whisper, window, written.text, language)
-            doubtful = () if sure else (text,)
-        return _Heard(text, code, written.logprob, words, doubtful)
+            return _Heard(text, code, written.logprob, words, () if sure else (text,))
+        doubtful: list[str] = []
+        for digits, start_s, end_s in doubtful_runs(words, language):
+            first, last = ((at - offset_s) * SAMPLE_RATE for at in (start_s - _AROUND_S, end_s + _AROUND_S))
+            better, sure = hear_again(self._whisper, window[max(0, int(first)) : int(last)], digits, language)
+            if digits in text:
+                # A piece out of a sentence is heard less well than the sentence: only what is as long takes its place.
+                better = better if len(better) == len(digits) else digits
+                text = text.replace(digits, better)
+                doubtful += [] if sure and better == digits else [better]
+        return _Heard(text, code, written.logprob, words, tuple(doubtful))
 
 
 def spoken_language(shares: dict[str, float], before: str | None) -> str:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from tools.shop.types import Language
-from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper
+from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper, Word
 from tools.speech.written import as_written
 
 _PAUSE_S = 0.25
@@ -20,6 +20,10 @@ _HOP = SAMPLE_RATE // 100
 _SHORTEST_GAP_HOPS = 5
 _SHORTEST_BURST_HOPS = 8
 _SHORTEST_NUMBER = 4
+_SURE_WORD = 0.5
+_NUMBER_WORD = re.compile(
+    r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
+)
 
 
 def bursts(sound: Sound) -> list[tuple[int, int]]:
@@ -61,6 +65,23 @@ def is_number(text: str, language: Language) -> bool:
     """Whether the text is a number of an order's length and nothing else."""
     written = as_written(text, language)
     return len(digits_of(text, language)) >= _SHORTEST_NUMBER and not re.search(r"[^\W\d_]", written)
+
+
+def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, float, float]]:
+    """The numbers of an order's length among the words, of which a digit was heard with little confidence: digits, start and end in s."""
+    runs: list[list[Word]] = [[]]
+    for word in words:
+        if _NUMBER_WORD.fullmatch(word.text.strip(" ,.?!-，。？！、")):
+            runs[-1].append(word)
+        elif runs[-1]:
+            runs.append([])
+    return [
+        (digits, run[0].start_s, run[-1].end_s)
+        for run in runs
+        if run
+        and min(word.confidence for word in run) < _SURE_WORD
+        and len(digits := digits_of("".join(word.text for word in run), language)) >= _SHORTEST_NUMBER
+    ]
 
 
 def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:

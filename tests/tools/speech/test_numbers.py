@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tools.speech.numbers import bursts, digits_of, hear_again, is_number, with_pauses
-from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Written
+from tools.speech.numbers import bursts, digits_of, doubtful_runs, hear_again, is_number, with_pauses
+from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Word, Written
 
 SOUND = np.zeros(SAMPLE_RATE, np.float32)
 
@@ -61,3 +61,18 @@ def test_where_no_two_readings_agree_the_one_with_a_digit_for_each_burst_is_take
 
 def test_the_digits_of_a_text_are_those_of_its_written_form() -> None:
     assert digits_of("double four, one seven", "en") == "4417"
+
+
+def heard(*words: tuple[str, float]) -> list[Word]:
+    return [Word(f" {text}", place, place + 0.9, confidence) for place, (text, confidence) in enumerate(words)]
+
+
+def test_a_number_of_which_one_digit_was_hardly_heard_is_doubtful() -> None:
+    words = heard(("my", 0.9), ("order", 0.9), ("is", 0.2), ("4", 0.9), ("2", 0.3), ("1", 0.9), ("7.", 0.9), ("Thanks", 0.3))
+    assert doubtful_runs(words, "en") == [("4217", 3, 6.9)]
+
+
+def test_a_clearly_heard_number_and_a_short_one_are_not_doubtful() -> None:
+    assert doubtful_runs(heard(("4", 0.9), ("2", 0.8), ("1", 0.9), ("7", 0.9)), "en") == []
+    assert doubtful_runs(heard(("two", 0.1), ("shirts", 0.9)), "en") == []
+    assert doubtful_runs(heard(("四", 0.4), ("二", 0.8), ("幺", 0.9), ("七", 0.9)), "zh") == [("4217", 0, 3.9)]

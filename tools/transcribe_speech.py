@@ -175,8 +175,8 @@ class Transcriber:
             return _Heard(written.text, code, written.logprob, words, ())
         language: Language = "en" if code == "en" else "zh"
         text = as_written(written.text, language)
-        if is_number(written.text, language):
-            text, sure = hear_again(self._whisper, window, written.text, language)
+        if is_number(written.text, language, window):
+            text, sure = hear_again(self._whisper, window, written.text, language, encoded)
             return _Heard(text, code, written.logprob, words, () if sure else (text,))
         doubtful: list[str] = []
         for digits, start_s, end_s in doubtful_runs(words, language):

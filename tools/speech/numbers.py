@@ -12,15 +12,18 @@ from itertools import pairwise
 import numpy as np
 
 from tools.shop.types import Language
-from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper, Word
+from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Whisper, Word
 from tools.speech.written import as_written
 
 _PAUSE_S = 0.25
+_WINDOW_S = 10.0
 _HOP = SAMPLE_RATE // 100
 _SHORTEST_GAP_HOPS = 5
 _SHORTEST_BURST_HOPS = 8
 _SHORTEST_NUMBER = 4
 _SURE_WORD = 0.5
+_A_DIGIT_A_BURST = 1.5
+_SURE_READINGS = 3
 _NUMBER_WORD = re.compile(
     r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
 )
@@ -61,10 +64,13 @@ def digits_of(text: str, language: Language) -> str:
     return "".join(character for character in as_written(text, language) if character.isdigit())
 
 
-def is_number(text: str, language: Language) -> bool:
-    """Whether the text is a number of an order's length and nothing else."""
+def is_number(text: str, language: Language, sound: Sound) -> bool:
+    """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has."""
     written = as_written(text, language)
-    return len(digits_of(text, language)) >= _SHORTEST_NUMBER and not re.search(r"[^\W\d_]", written)
+    if not written or re.search(r"[^\W\d_]", written):
+        return False
+    digits = len(digits_of(text, language))
+    return digits >= _SHORTEST_NUMBER or (digits > 0 and len(bursts(sound)) >= _SHORTEST_NUMBER)
 
 
 def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, float, float]]:
@@ -84,17 +90,18 @@ def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, 
     ]
 
 
-def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:
-    """The digits of a number that `first` was heard as, and whether two readings agree on them."""
+def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language, seen: Encoded | None = None) -> tuple[str, bool]:
+    """The digits of a number that `first` was heard as, and whether the readings agree on them. `seen` is the sound encoded, if it was."""
     parts = bursts(sound)
-    heard = [digits_of(first, language)]
-    slow = whisper.encode(with_pauses(sound, parts))
-    heard.append(digits_of(whisper.write_down(slow, language).text, language))
-    if heard[0] == heard[1]:
-        return heard[0], True
-    heard.append(whisper.write_digits(whisper.encode(sound), language).text.replace(" ", ""))
-    heard.append(whisper.write_digits(slow, language).text.replace(" ", ""))
-    votes = Counter(heard)
-    # Of the most voted the one with as many digits as there are bursts; else the one that was heard first.
-    best = max(votes, key=lambda digits: (votes[digits] > 1, len(digits) == len(parts), votes[digits], -heard.index(digits)))
-    return best, votes[best] > 1
+    slow = whisper.encode(with_pauses(sound, parts), _WINDOW_S)
+    heard = [
+        digits_of(first, language),
+        digits_of(whisper.write_down(slow, language).text, language),
+        whisper.write_digits(seen or whisper.encode(sound), language, len(parts)),
+    ]
+    if len(set(heard)) > 1 or len(heard[0]) != len(parts):
+        heard.append(whisper.write_digits(slow, language, len(parts)))
+    votes = Counter(digits for digits in heard if digits)
+    # As many digits as there are bursts weigh more than two that agree, for digits are lost in the same places, and less than three.
+    best = max(votes, key=lambda digits: (votes[digits] + _A_DIGIT_A_BURST * (len(digits) == len(parts)), -heard.index(digits)))
+    return best, votes[best] >= _SURE_READINGS

@@ -33,6 +33,8 @@ WHOLE_WINDOW_S = 30.0
 _FRAMES_A_SECOND = 100
 _LOOP = 2.4
 _HINT_TOKENS = 80
+_READINGS = 8
+_MOST_DIGITS = 24
 _NUMBER_PROMPT = " 3 8 1 0 5, 2 9 4 7 6, 5 5 0 1 8 8."
 
 
@@ -97,11 +99,22 @@ class Whisper:
                 break
         return written
 
-    def write_digits(self, encoded: Encoded, language: str) -> Written:
-        """What is said if it is nothing but digits, one by one."""
+    def write_digits(self, encoded: Encoded, language: str, count: int) -> str:
+        """What is said if it is nothing but digits; of the likeliest readings the first one of `count` digits, if there is one."""
         tokenizer = self._tokenizer(language)
-        prompt = tokenizer.encode(_NUMBER_PROMPT)
-        return self._generate(encoded, tokenizer, prompt, beam_size=5, suppress_tokens=self._no_digits)
+        tokens = [tokenizer.sot_prev, *tokenizer.encode(_NUMBER_PROMPT), *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        result = self.model.model.generate(
+            encoded.features,
+            [tokens],
+            beam_size=_READINGS,
+            num_hypotheses=_READINGS,
+            max_length=len(tokens) + _MOST_DIGITS,
+            suppress_tokens=self._no_digits,
+        )[0]
+        readings: list[str] = [
+            tokenizer.decode([token for token in ids if token < tokenizer.eot]).replace(" ", "") for ids in result.sequences_ids
+        ]
+        return next((digits for digits in readings if len(digits) == count), readings[0])
 
     def words(self, encoded: Encoded, written: Written, language: str) -> tuple[Word, ...]:
         """The words of a window's text with their times."""

@@ -49,6 +49,7 @@ MAX_SECONDS = 120
 
 # As long as a sentence or two: what is said in one language, mostly.
 _WINDOW_SAMPLES = 20 * SAMPLE_RATE
+_WHOLE_SAMPLES = 13 * SAMPLE_RATE
 _SHORTEST_SAMPLES = 3 * SAMPLE_RATE // 10
 # Whisper invents text where there is none, so less speech than this is dropped. Said alone, "stop" can be 190 ms long.
 _SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
@@ -310,6 +311,10 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
 
 def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[float, Sound]]:
     """The speech with a little of the silence around it, in pieces cut between spoken parts; each with its place in seconds."""
+    if len(sound) <= _WHOLE_SAMPLES:
+        # Silero takes a soft digit at the beginning or the end for silence.
+        yield 0.0, sound
+        return
     window: list[Sound] = []
     began = 0
     for place, (start, end) in enumerate(speech):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from demo_copy import DemoCopy
-from undecided import ASKED
 
 from agent.answers import doubtful_order, settled
 from agent.events import Turn
@@ -39,7 +38,7 @@ def say(copy: DemoCopy) -> Say:
 
         agents["heard"] = heard
         if "agent" not in agents:
-            agents["agent"] = copy.agent(Scripted(replies=[]), transcriber=transcriber, **ASKED)
+            agents["agent"] = copy.agent(Scripted(replies=[]), transcriber=transcriber)
         *_, turn = agents["agent"].answer(Session("t", "c001"), Message(text, voice=b"sound" if heard else None))
         assert isinstance(turn, Turn)
         return turn

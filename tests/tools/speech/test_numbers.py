@@ -34,16 +34,16 @@ def test_only_a_number_and_nothing_else_is_one() -> None:
 
 
 class Hearing:
-    """A recogniser that hears what it is told: the slow reading, the one of digits, the slow one of digits."""
+    """A recogniser that hears what it is told: the slow reading, the one of digits, the slow one of digits, the one in a whole window."""
 
-    def __init__(self, slow: str, digits: str = "", slow_digits: str = "") -> None:
-        self.slow, self.digits = slow, [digits, slow_digits]
+    def __init__(self, slow: str, digits: str = "", slow_digits: str = "", whole: str = "") -> None:
+        self.slow, self.digits, self.whole = slow, [digits, slow_digits], whole
 
     def encode(self, sound: Sound, window_s: float = 15.0) -> Encoded:
-        return Encoded(None, 1.0)
+        return Encoded(None, window_s)
 
     def write_down(self, encoded: Encoded, language: str) -> Written:
-        return Written(self.slow, (), -0.1, 0.0)
+        return Written(self.whole if encoded.seconds == 30 else self.slow, (), -0.1, 0.0)
 
     def write_digits(self, encoded: Encoded, language: str, count: int) -> str:
         return self.digits.pop(0)
@@ -55,7 +55,8 @@ def test_three_readings_alike_are_sure() -> None:
 
 
 def test_two_readings_alike_are_taken_and_doubtful() -> None:
-    assert hear_again(Hearing("4 2 1 7", "427", "42177"), beeps(4), "4217", "en") == ("4217", False)
+    assert hear_again(Hearing("4 2 1 7", "427", "42177", whole="217"), beeps(4), "4217", "en") == ("4217", False)
+    assert hear_again(Hearing("4 2 1 7", "427", "42177", whole="4 2 1 7"), beeps(4), "4217", "en") == ("4217", True)
 
 
 def test_digits_that_two_readings_lost_are_found_by_the_bursts() -> None:

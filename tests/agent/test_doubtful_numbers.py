@@ -57,7 +57,7 @@ def test_a_doubtful_number_is_asked_about_and_looked_up_after_a_yes(say: Say, co
     answered = say("yes")
     assert answered.said == "where is my order 9217"
     assert [step.tool for step in answered.steps] == ["track_order"]
-    assert answered.steps[0].facts == ()
+    assert [fact.source for fact in answered.steps[0].facts] == ["orders"], "there is no such order of hers"
 
 
 def test_a_corrected_number_takes_the_place_of_the_one_misheard(say: Say, copy: DemoCopy) -> None:

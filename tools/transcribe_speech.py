@@ -162,6 +162,9 @@ class Transcriber:
     def _hear(self, window: Sound, offset_s: float, before: str | None, hints: Hints) -> _Heard:
         encoded = self._whisper.encode(window)
         code = spoken_language(self._whisper.languages(encoded), before)
+        if code != "en":
+            # A shorter window costs Chinese a character in ten.
+            encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
         if says_twice(written.text):
             encoded = self._whisper.encode(window, WHOLE_WINDOW_S)

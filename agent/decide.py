@@ -96,6 +96,10 @@ class Decider:
 
     def known_step(self, turn: TurnContext) -> AIMessage | None:
         """What code knows without anybody's choice: agreement, refusal, an answer to our question."""
+        if turn.doubtful is not None:
+            turn.meter.why.append(f"asked whether {turn.doubtful} was heard right")
+            question = turn.phrase("heard_number", number=" ".join(turn.doubtful))
+            return AIMessage(question, additional_kwargs={"doubt": {"number": turn.doubtful, "said": mask_private(turn.said)}})
         if turn.agreed is not None:
             turn.meter.why.append(f"the customer agreed to quote {turn.agreed}")
             return call(commit_quote.name)

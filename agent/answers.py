@@ -35,7 +35,7 @@ from tools.shop.shop import Shop
 from tools.shop.types import Address, Customer, Language, Order
 
 _QUESTION = re.compile(
-    r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
+    r"[?？]\s*$|有没有|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
 )
 CLEAR = 0.5
 """Share of the evidence from which an answer in the customer's own words picks one of what was offered."""

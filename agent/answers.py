@@ -37,7 +37,7 @@ from tools.shop.shop import Shop
 from tools.shop.types import Address, Customer, Language, Order
 
 _QUESTION = re.compile(
-    r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
+    r"[?？]\s*$|有没有|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
 )
 _INSTEAD = re.compile(r"\b(?:instead|rather)\b|退到|退回到|改成|改用|换成", re.I)
 SHORT_ANSWER = 60

@@ -17,7 +17,6 @@ from tools.shop.quotes import ExchangeRequest, ItemChangeRequest, Quote, ReturnR
 from tools.shop.sqlite_shop import SqliteShop
 from tools.shop.types import Language, Product
 
-
 _ASKS = re.compile(r"[?？]|\bplease (?:tell|write|send|give|check|try)\b|请(?:告诉|提供|写|发|再)", re.I)
 """A question, or a request for something."""
 

@@ -138,6 +138,8 @@ class ServerSettings(_Section):
     """Of one name, and of one address."""
     upload_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 24
     """After which a customer's photo or recording is deleted."""
+    conversation_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """After which a conversation in which nobody wrote is erased, wherever something of it is kept."""
     shutdown_seconds: Annotated[int, Field(ge=0)] = 20
     """Given to answers under way when the server is stopped; then they are cut off after their last whole sentence."""
     product_url: str = ""

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from typer.core import TyperCommand
 
 from agent.settings import IndexSettings, Settings, load_settings
 
@@ -733,7 +734,20 @@ def size(
     )
 
 
-@app.command()
+class SeveralValues(TyperCommand):
+    """Reads what follows an option as its values, where it takes several: --train A B C, as --train A --train B --train C."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        several = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        spread: list[str] = []
+        for each in args:
+            if not each.startswith("-") and len(spread) > 1 and spread[-2] in several:
+                spread.append(spread[-2])
+            spread.append(each)
+        return super().parse_args(ctx, spread)
+
+
+@app.command(cls=SeveralValues)
 def recommend(
     train: Annotated[
         list[Path], typer.Option("--train", help="Invoices to learn from, as CSV.GZ.", exists=True, dir_okay=False)
@@ -771,6 +785,77 @@ def recommend(
         ],
     )
     out.print(f"{', '.join(f'{count:,} {kind}' for kind, count in result['cases'].items())} customers")
+
+
+@app.command()
+def server(
+    shop: ShopOption = "demo",
+    conversations: Annotated[int, typer.Option(min=1, help="Conversations with a chat model that recites.")] = 200,
+    at_once: Annotated[int, typer.Option(min=1, help="Of these, held at the same time.")] = 200,
+    model_at_once: Annotated[
+        list[int] | None, typer.Option(min=1, help="Conversations that ask the real chat model at the same moment.")
+    ] = None,
+    model: Annotated[bool, typer.Option("--model/--no-model", help="Also measure the real chat model.")] = True,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the result into this SVG file.", metavar="FILE.svg")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold many conversations at once over HTTP: is any answer lost or mixed up, how long do customers wait, how evenly?"""
+    from agent.models.local_gguf import LocalGGUF
+    from eval.server_load import ASKS, draw, measure_many, measure_model, reciting, serving
+
+    counts = (model_at_once or [1, 2, 4, 8]) if model else []
+    settings = load_settings()
+    slots = max([settings.server.turns_at_once, *counts])
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"conversations": slots})})
+    with _agent_apart(settings, shop) as opened, TemporaryDirectory() as folder, err.status("") as status:
+        products = [each for each in opened.shop.products() if each.pictures]
+        status.update(f"{conversations} conversations, {at_once} at once")
+        with (
+            reciting(opened, conversations * len(ASKS) * 3, Path(folder)) as agent,
+            serving(opened, agent, _data_apart(settings, folder, "many")) as address,
+        ):
+            measure_many(address, products, conversations=2, at_once=2)  # what is loaded with first use is loaded
+            many = measure_many(address, products, conversations=conversations, at_once=at_once)
+        result: dict[str, Any] = {"many": many, "model": []}
+        if counts:
+            status.update("loading the chat model")
+            opened.load_model()
+            if isinstance(opened.model, LocalGGUF):
+                # The same question is answered at the same length.
+                opened.model.temperature = 0
+            with serving(opened, opened.agent, _data_apart(settings, folder, "model")) as address:
+                for count in counts:
+                    status.update(f"the chat model, {count} at once")
+                    result["model"].append(measure_model(address, products[0], count))
+    if plot is not None:
+        plot.write_text(draw(result), encoding="utf-8")
+    del many["seconds"]
+    if as_json:
+        return _print_json(result)
+    _print_table(
+        ["what", "measured", "aim"],
+        [
+            ["answers lost, mixed up, refused", f"{many['lost']}, {many['mixed']}, {many['refused']}", "0, 0, 0"],
+            ["whole answer, p50 and p95", f"{many['p50_s']:.2f} s, {many['p95_s']:.2f} s", ""],
+            ["p95 ÷ p50", f"{many['p95_over_p50']:.2f}", "≤ 1.8"],
+            ["answers a second", f"{many['messages_a_second']:.1f}", ""],
+            *(
+                [
+                    f"chat model, {row['at_once']} at once: first words, whole, slowest ÷ fastest",
+                    f"{row['first_words_s']:.1f} s, {row['whole_s']:.1f} s, {row['slowest_over_fastest']:.2f}",
+                    "≤ 1.5",
+                ]
+                for row in result["model"]
+            ),
+        ],
+    )
+
+
+def _data_apart(settings: Settings, folder: str, name: str) -> Settings:
+    """The settings with an empty data folder."""
+    apart = Path(folder) / name
+    apart.mkdir()
+    return settings.model_copy(update={"data_dir": apart})
 
 
 @contextmanager

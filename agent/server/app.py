@@ -11,10 +11,22 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from agent.server import catalog_routes, customers, office_routes, openai_routes, operation, pages, shop_routes, staff_routes
+from agent.server import (
+    catalog_routes,
+    customers,
+    import_routes,
+    office_routes,
+    openai_routes,
+    operation,
+    pages,
+    shop_routes,
+    staff_routes,
+)
 from agent.server.observing import Watchful
+from agent.server.privacy import forget_old
 from agent.server.problems import add_error_answers, responses
 from agent.server.services import Backing, Services, count_request
+from agent.server.tracing import telemetry
 
 log = logging.getLogger("storehand.server")
 MOST_BODY_BYTES = 256_000
@@ -38,6 +50,7 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        services.store.close()
 
     app = FastAPI(
         title="Storehand",
@@ -48,9 +61,10 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        telemetry=telemetry(),
     )
     add_error_answers(app)
-    for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes):
+    for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes, import_routes):
         app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(400, 413, 422, 429))
     for module in (operation, pages):
         app.include_router(module.router)
@@ -110,5 +124,10 @@ def _load(services: Services, load_model: Callable[[], None]) -> None:
 
 async def _sweep(services: Services) -> None:
     while True:
-        await asyncio.to_thread(services.uploads.sweep, services.clock())
+        try:
+            await asyncio.to_thread(services.uploads.sweep, services.clock())
+            await asyncio.to_thread(forget_old, services)
+        except Exception as error:
+            # The next time may work; without a next time nothing would ever be forgotten again.
+            log.exception("old uploads and conversations could not be forgotten", exc_info=error)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -1,30 +1,19 @@
-"""Products and clauses as staff edit them, and what an import would do."""
+"""Products, clauses and rules as staff edit them."""
 
-import shutil
-import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
-import yaml
-from fastapi import APIRouter, Query, UploadFile
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.server.problems import Problem, responses
 from agent.server.services import Server, Services
 from agent.server.staff_routes import Id, Staff
-from tools.kit.errors import ImportFailed, OperatorError
-from tools.shop.importers import FORMATS, import_shop
-from tools.shop.sqlite_shop import BadRecord, SqliteShop
+from tools.kit.errors import BadSettings, OperatorError
+from tools.shop.sqlite_shop import BadRecord
 from tools.shop.types import Clause, Product
 
 router = APIRouter(prefix="/v1/staff", tags=["catalogue"])
 LISTED = 100
-MOST_IMPORT_BYTES = 50_000_000
-MOST_UNPACKED_BYTES = 500_000_000
-_FILE_NAMES = {"jsonl": "products.jsonl", "google-merchant": "feed.tsv", "json-ld": "products.json"}
-"""How a file that comes alone is called in an import's folder; "products.csv" otherwise. Only its ending is taken from the upload."""
 
 
 class CatalogList(BaseModel):
@@ -35,27 +24,13 @@ class CatalogList(BaseModel):
     clauses: list[Clause]
 
 
-class RejectedRow(BaseModel):
-    """A row that could not be read, and why."""
+class PolicyText(BaseModel):
+    """policy.yaml; with `preview` it is only checked."""
 
-    line: str
-    why: str
+    model_config = ConfigDict(extra="forbid")
 
-
-class Changes(BaseModel):
-    """Ids of products and clauses, as "product:p001" and "clause:RET-1"."""
-
-    added: list[str]
-    changed: list[str]
-    removed: list[str]
-
-
-class ImportPreview(BaseModel):
-    """What an import would take, and what it would change."""
-
-    accepted: dict[str, int]
-    rejected: list[RejectedRow]
-    changes: Changes
+    text: Annotated[str, Field(max_length=200_000)]
+    preview: bool = False
 
 
 @router.get("/catalog", responses=responses(401, 422))
@@ -104,6 +79,22 @@ def put_clause(server: Server, _: Staff, clause: Id, body: Clause) -> Clause:
     return body
 
 
+@router.get("/policy", responses=responses(401))
+def policy(server: Server, _: Staff) -> PolicyText:
+    """The rules that decide: who may return what until when, and what it costs."""
+    return PolicyText(text=server.shop.policy_text())
+
+
+@router.put("/policy", responses=responses(401, 422))
+def put_policy(server: Server, _: Staff, body: PolicyText) -> PolicyText:
+    """Change the rules that decide; they hold from the next message on. What does not fit is told with its line."""
+    try:
+        server.shop.replace_policy(body.text, only_check=body.preview)
+    except BadSettings as error:
+        raise Problem(422, "does_not_fit", str(error)) from error
+    return body
+
+
 def _put(server: Services, record_id: str, record: Product | Clause) -> None:
     if record.id != record_id:
         raise Problem(422, "invalid", "id: must be the one in the address.")
@@ -117,63 +108,9 @@ def _put(server: Services, record_id: str, record: Product | Clause) -> None:
         raise Problem(409, "not_indexed", f"It is kept, but not found yet: {error}") from error
 
 
-@router.post("/import", responses=responses(401, 413, 415, 422), max_body_size=MOST_IMPORT_BYTES)
-def preview_import(
-    server: Server,
-    _: Staff,
-    file: UploadFile,
-    format: Annotated[str, Query(max_length=30)],
-    preview: Literal["true"] = "true",  # noqa: ARG001 (part of the address: nothing is ever imported from here)
-) -> ImportPreview:
-    """What `storehand import` would do with this file, or this ZIP of a folder. Nothing is changed."""
-    if format not in FORMATS:
-        raise Problem(422, "unknown_format", f"format: one of {', '.join(FORMATS)}.")
-    with tempfile.TemporaryDirectory(prefix="storehand-import-") as name:
-        source, target = Path(name) / "source", Path(name) / "shop"
-        source.mkdir()
-        _unpack(file, format, source)
-        if not (source / "shop.yaml").exists():
-            info = server.shop.info.model_dump(mode="json", exclude_none=True)
-            (source / "shop.yaml").write_text(yaml.safe_dump(info, allow_unicode=True), "utf-8")
-        try:
-            report = import_shop(format, source, target)
-        except ImportFailed as error:
-            raise Problem(422, "import_failed", str(error).replace(name, "")) from error
-        with SqliteShop.open(target) as new:
-            changes = _compare(_records(server.shop), _records(new))
-    rejected = [RejectedRow(line=each.where.replace(name, ""), why=each.reason) for each in report.rejected]
-    return ImportPreview(accepted=report.accepted, rejected=rejected, changes=changes)
-
-
-def _unpack(file: UploadFile, format: str, folder: Path) -> None:
-    if not zipfile.is_zipfile(file.file):
-        file.file.seek(0)
-        target = folder / _FILE_NAMES.get(format, "products.csv")
-        ending = PurePosixPath(file.filename or "").suffix.lower()
-        with target.with_suffix(ending if ending in (".xml", ".txt", ".tsv", ".csv", ".html", ".json") else target.suffix).open(
-            "wb"
-        ) as copied:
-            shutil.copyfileobj(file.file, copied)
-        return
-    file.file.seek(0)
-    with zipfile.ZipFile(file.file) as packed:
-        if sum(each.file_size for each in packed.infolist()) > MOST_UNPACKED_BYTES or len(packed.infolist()) > 100_000:
-            raise Problem(413, "too_large", "The archive is too large when it is unpacked.")
-        # zipfile keeps every name inside the folder, and stops at the size that an entry announces.
-        packed.extractall(folder)
-
-
-def _records(shop: SqliteShop) -> Iterator[tuple[str, str]]:
-    for product in shop.products():
-        yield f"product:{product.id}", product.model_dump_json()
-    for clause in shop.all_clauses():
-        yield f"clause:{clause.id}", clause.model_dump_json()
-
-
-def _compare(old: Iterable[tuple[str, str]], new: Iterable[tuple[str, str]]) -> Changes:
-    before, after = dict(old), dict(new)
-    return Changes(
-        added=[name for name in after if name not in before],
-        changed=[name for name in after if name in before and before[name] != after[name]],
-        removed=[name for name in before if name not in after],
-    )
+def reindex(server: Services) -> None:
+    """Let what was changed be found. Raises Problem 409."""
+    try:
+        server.backing.reindex()
+    except OperatorError as error:
+        raise Problem(409, "not_indexed", f"It is kept, but not found yet: {error}") from error

@@ -1,7 +1,7 @@
 """Lists and counts over all conversations, for staff."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import quantiles
@@ -31,10 +31,22 @@ class Listed(Shape):
     thumbs: dict[str, int]
 
 
+class Day(Shape):
+    """A day (UTC) on which customers wrote; `handed_over` of its conversations needed a person."""
+
+    day: str
+    conversations: int
+    messages: int
+    handed_over: int
+    up: int
+    down: int
+    first_word: dict[str, float | None]
+
+
 class Analytics(Shape):
     """What happened in the last days. Seconds are null where nothing was answered."""
 
-    volume: list[dict[str, Any]]
+    volume: list[Day]
     topics: list[dict[str, Any]]
     resolved: int
     handed_over: list[dict[str, Any]]
@@ -98,27 +110,47 @@ def analytics_of(server: Services, days: int, now: datetime) -> Analytics:
             " FROM messages WHERE at >= ? AND role = 'customer' GROUP BY day ORDER BY day",
             (since,),
         ).fetchall()
-        thumbs = connection.execute(
-            "SELECT thumb, COUNT(*) AS count FROM messages WHERE at >= ? AND thumb IS NOT NULL GROUP BY thumb", (since,)
+        rated = connection.execute(
+            "SELECT substr(at, 1, 10) AS day, thumb, COUNT(*) AS count FROM messages WHERE at >= ? AND thumb IS NOT NULL"
+            " GROUP BY day, thumb",
+            (since,),
         ).fetchall()
-        kept = connection.execute("SELECT conversation_id, turn FROM turns WHERE at >= ? ORDER BY at", (since,)).fetchall()
+        kept = connection.execute(
+            "SELECT conversation_id, substr(at, 1, 10) AS day, turn FROM turns WHERE at >= ? ORDER BY at", (since,)
+        ).fetchall()
     turns = [(row["conversation_id"], _Turn.model_validate(json.loads(row["turn"]))) for row in kept]
+    by_day: dict[str, list[tuple[str, _Turn]]] = defaultdict(list)
+    for row, turn in zip(kept, turns, strict=True):
+        by_day[row["day"]].append(turn)
+    thumbs: Counter[tuple[str, str]] = Counter({(row["day"], row["thumb"]): row["count"] for row in rated})
     handed = {conversation for conversation, turn in turns if turn.handoff or turn.held}
     answered = [turn for _, turn in turns if not turn.held]
-    firsts = [turn.seconds["first_token"] for turn in answered if turn.seconds["first_token"]]
     return Analytics(
-        volume=[dict(row) for row in volume],
+        volume=[
+            Day(
+                **dict(row),
+                handed_over=len({name for name, turn in by_day[row["day"]] if turn.handoff or turn.held}),
+                up=thumbs[row["day"], "up"],
+                down=thumbs[row["day"], "down"],
+                first_word=_percentiles(_firsts(turn for _, turn in by_day[row["day"]])),
+            )
+            for row in volume
+        ],
         topics=_counted((step["tool"] for turn in answered for step in turn.steps), "tool"),
         resolved=len({conversation for conversation, _ in turns} - handed),
         handed_over=_counted((turn.handoff["why"] for turn in answered if turn.handoff), "why"),
-        thumbs={"up": 0, "down": 0, **{row["thumb"]: row["count"] for row in thumbs}},
+        thumbs={each: sum(count for (_, thumb), count in thumbs.items() if thumb == each) for each in ("up", "down")},
         empty_searches=_counted((turn.said for turn in answered if _found_nothing(turn, "search_products")), "words"),
         unanswered=_counted((turn.said for turn in answered if _found_nothing(turn, "answer_from_policy")), "question"),
         seconds={
-            "firstWord": _percentiles(firsts),
+            "firstWord": _percentiles(_firsts(answered)),
             "whole": _percentiles([turn.seconds["total"] for turn in answered]),
         },
     )
+
+
+def _firsts(turns: Iterable[_Turn]) -> list[float]:
+    return [turn.seconds["first_token"] for turn in turns if not turn.held and turn.seconds["first_token"]]
 
 
 def _found_nothing(turn: _Turn, tool: str) -> bool:

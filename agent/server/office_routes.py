@@ -30,6 +30,8 @@ class Receipt(BaseModel):
     receipt: str
     at: str
     erased: dict[str, int]
+    hold_nothing: Annotated[list[str], Field(alias="holdNothing")]
+    """Where nothing of a customer is ever kept."""
 
 
 @router.get("/review", responses=responses(401))

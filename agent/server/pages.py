@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi import Path as InPath
@@ -11,9 +12,11 @@ from pydantic import BaseModel
 from agent.server.observing import PAGE_CSP
 from agent.server.problems import Problem, responses
 from agent.server.services import Server
+from tools.shop.types import LocalText, format_money
 
 router = APIRouter(include_in_schema=False)
 STATIC = Path(__file__).resolve().parent / "static"
+MOST_IN_WINDOW = 12
 PAGES = Path(__file__).resolve().parent / "demo"
 
 
@@ -23,6 +26,22 @@ class DemoCustomer(BaseModel):
     id: str
     name: str
     jwt: str
+
+
+class DemoProduct(BaseModel):
+    """A product as the demo page shows it."""
+
+    id: str
+    title: LocalText
+    price: str
+    picture: str
+
+
+class DemoWindow(BaseModel):
+    """The demo shop's name and what it shows."""
+
+    shop: LocalText
+    products: list[DemoProduct]
 
 
 @router.get("/")
@@ -46,6 +65,22 @@ def demo_customers(server: Server) -> list[DemoCustomer]:
     return [
         DemoCustomer(id=each.id, name=each.name, jwt=server.identities.jwt_of(each.id, now)) for each in server.shop.customers()
     ][:20]
+
+
+@router.get("/demo-products")
+def demo_products(server: Server) -> DemoWindow:
+    """What lies in the demo shop's window: one product of each category; of a real shop, nothing."""
+    shop = server.shop
+    shown: dict[str, DemoProduct] = {}
+    for product in shop.products() if server.backing.is_demo else ():
+        cents = min((each.price_cents for each in product.variants if each.price_cents is not None), default=None)
+        if product.pictures and cents is not None:
+            price = format_money(cents, shop.info.currency)
+            found = DemoProduct(
+                id=product.id, title=product.title, price=price, picture=f"/pictures/{quote(product.pictures[0])}"
+            )
+            shown.setdefault(product.category.in_language("en"), found)
+    return DemoWindow(shop=shop.info.name, products=list(shown.values())[:MOST_IN_WINDOW])
 
 
 @router.get("/widget.js")

@@ -24,6 +24,8 @@ from ag_ui.core import (
     RunFinishedEvent,
     RunStartedEvent,
 )
+from opentelemetry import context as tracing
+from opentelemetry.context import Context
 
 from agent.handover import HandoverDesk
 from agent.intake import mask_private
@@ -35,6 +37,7 @@ from agent.server.problems import Problem
 from agent.server.signals import Signal
 from agent.server.store import RunState, Shown, Store
 from agent.server.telling import Telling
+from agent.server.tracing import traced
 from agent.session import Session
 from agent.settings import ServerSettings
 from agent.turn import Agent, Message
@@ -58,7 +61,8 @@ class Run:
     events: list[str] = field(default_factory=list)
     is_over: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
-    started: float = field(default_factory=time.perf_counter)
+    began: Context = field(default_factory=tracing.get_current)
+    """The trace of the request that began it."""
 
 
 class Runs:
@@ -216,7 +220,8 @@ class Runs:
         telling = Telling(lambda event: self._emit(run, event), self._cards, (kept and kept.language) or "en", waits)
         if not run.stop.is_set():
             with stoppable(run.stop):
-                for event in self._agent.answer(Session(visitor.conversation, visitor.customer), run.message()):
+                session = Session(visitor.conversation, visitor.customer)
+                for event in traced(self._agent.answer(session, run.message()), run.began):
                     telling.tell(event)
         self._finish(run, telling)
 

@@ -5,6 +5,7 @@ One SQLite file. Texts that customers typed come here masked. It does not know w
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -111,6 +112,13 @@ class Store:
                 f"the conversations in '{file}' cannot be used ({error}); see that the file is there and may be written."
             ),
         )
+        # With the last open connection SQLite folds its log into the file, which takes longer than all that is done here for an event.
+        self._held = ExitStack()
+        self._held.enter_context(self.database.connected())
+
+    def close(self) -> None:
+        """Let go of the file, in the thread that opened it."""
+        self._held.close()
 
     def open_conversation(
         self, conversation_id: str, customer_id: str | None, now: datetime, language: Language | None = None
@@ -260,6 +268,22 @@ class Store:
                 "SELECT id FROM conversations WHERE customer_id = ?1 OR proved = ?1 ORDER BY made_at", (customer_id,)
             ).fetchall()
         return [row["id"] for row in rows]
+
+    def idle_since(self, before: datetime, most: int) -> list[str]:
+        """Conversations in which nothing happened since a time, the oldest first."""
+        with self.database.connected() as connection:
+            rows = connection.execute(
+                "SELECT id FROM conversations WHERE at < ? ORDER BY at LIMIT ?", (stored_time(before), most)
+            ).fetchall()
+        return [row["id"] for row in rows]
+
+    def uploads_of(self, conversation_id: str) -> list[tuple[str, str, datetime]]:
+        """(id, kind, time) of the files that a conversation's customer sent and that are still kept."""
+        with self.database.connected() as connection:
+            rows = connection.execute(
+                "SELECT id, kind, at FROM uploads WHERE conversation_id = ? ORDER BY at", (conversation_id,)
+            ).fetchall()
+        return [(row["id"], row["kind"], datetime.fromisoformat(row["at"])) for row in rows]
 
     def erase(self, conversation_ids: Sequence[str]) -> tuple[dict[str, int], list[str]]:
         """Delete these conversations and all that is kept of them: how many rows of what, and the uploads' ids."""

@@ -227,8 +227,9 @@ def photos(
     """
     if (shop is None) == (grocery is None) or (grocery is None) != (clothing is None):
         raise typer.BadParameter("give --shop, or --grocery and --clothing")
-    from agent.resources import PHOTO_MODEL, photo_base_of, prepare, reindex, shop_folder
+    from agent.resources import PHOTO_MODEL, photo_base_of, photo_weights_of, prepare, reindex, shop_folder
     from agent.train.photos import Plan, learn_data_sets, learn_shop
+    from agent.train.photos_report import write_card
     from tools.catalog.photo_model import TRAINED
     from tools.shop.sqlite_shop import SqliteShop
 
@@ -253,6 +254,9 @@ def photos(
     if not course.best:
         return out.print("No epoch found more than before: nothing was written.")
     out.print(f"Photo model: {escape(str(target))} (epoch {course.best} of {len(course.looks) - 1})", soft_wrap=True)
+    if grocery and clothing:
+        described = write_card(target, course, plan, command, photo_weights_of(settings), grocery, clothing)
+        out.print(f"Model card: {escape(str(described))}", soft_wrap=True)
     if shop is not None and file is None:
         reindex(settings, shop, err)
 

@@ -50,7 +50,7 @@ class Wording:
     def __init__(
         self, language: Language, seed: int, methods: Sequence[PaymentMethod] = (), names: Mapping[str, str] | None = None
     ) -> None:
-        """`names` tells what the customer calls products, by id, where that is not their title."""
+        """`names` tells what the customer calls products, by id, and option values, in lower case, where the shop writes them otherwise."""
         self.language: Language = language
         self._names = names or {}
         self.random = Random(seed)
@@ -158,7 +158,8 @@ class Wording:
     def described(self, title: str, told: Mapping[str, str], options: Mapping[str, str], article: str = "the") -> str:
         """A thing with those of its options that are told: before its name, after it, or in brackets."""
         if self.language == "zh":
-            return "".join(told.values()) + title if title != "的" else "、".join(told.values()) + "的"
+            words = [self._names.get(value.lower(), value) for value in told.values()]
+            return "".join(words) + title if title != "的" else "、".join(words) + "的"
         title = title if title.isupper() or re.search(r"[A-Z]{2}|-[A-Z]", title) else title.lower()
         if len(told) > 2 and self.random.random() < 0.3 and title != "one":
             return f"{article} {title} ({', '.join(_with_name(name, value) for name, value in told.items())})"

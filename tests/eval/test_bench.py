@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
+import typer
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LanguageModelInput
@@ -347,3 +348,15 @@ def test_bench_search_measures_both_indexes_at_every_size() -> None:
         assert row["dense_over_read_all"] > 0
         assert row["overlap_at_10"] == 1
         assert row["filtered_overlap_at_10"] == 1
+
+
+@pytest.mark.parametrize("given", [["--of", "a", "b", "--one", "c"], ["--one", "c", "--of", "a", "--of", "b"]])
+def test_an_option_takes_several_values_in_a_row_or_is_given_again(given: list[str]) -> None:
+    made, read = typer.Typer(), []
+
+    @made.command(cls=bench.SeveralValues)
+    def command(of: Annotated[list[str], typer.Option()], one: Annotated[str, typer.Option()]) -> None:
+        read.append((of, one))
+
+    assert CliRunner().invoke(made, given).exit_code == 0
+    assert read == [(["a", "b"], "c")]

@@ -144,7 +144,8 @@ def asks_price(text: str) -> bool:
 def asks_balance(text: str) -> bool:
     """Whether the text asks what is left on a gift card."""
     plain = _plain(text)
-    return bool(_pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
+    asks = re.search(r"\b(?:what|how|check|tell|know|show|see)\b|\?|多少|查|吗|？", plain, re.I)
+    return bool(asks and _pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
 
 
 def wants_same_again(text: str) -> bool:
@@ -223,7 +224,9 @@ def read_items(text: str, order: Order, kept: Mapping[str, int], shop: Shop) -> 
         return ()
     without = left_out(text, items, shop)
     parts = parts_about(text, items, shop)
-    if _pattern("everything").search(_plain(text)) and not parts:
+    everything = _pattern("everything").search(_plain(text))
+    # "Both of the lamps" are the lamps; "the whole order with the lamp" is the whole order.
+    if everything and (not parts or not everything[0].lower().startswith(("both", "两"))):
         return _all_of([item for item in items if item.variant_id not in without], kept)
     words = text.split()
     if by_id := [item for item in items if item.variant_id in words or PICKED + item.variant_id in words]:

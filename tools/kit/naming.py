@@ -23,7 +23,7 @@ _BEFORE_A_NAME = re.compile(
 _INTO = re.compile(r"\b(?:for|to|into|be|prefer|rather have|rather|want|like)\b(?=\s)|[换改]成|要", re.I)
 _RATHER_THAN = re.compile(r"\binstead of\b|\brather than\b|而不是", re.I)
 _NOT_THIS = re.compile(
-    r"(?:\bnot|\bexcept(?:\s+for)?|\bbut\s+not|\bkeep(?:ing)?|\bleave|\bwithout|\bapart\s+from|\bother\s+than|\bbesides)"
+    r"(?:\bnot|\bexcept(?:\s+for)?|\bbut\s+not|\b(?:everything|all|items)\s+but|\bkeep(?:ing)?|\bleave|\bwithout|\bapart\s+from|\bother\s+than|\bbesides)"
     r"(?:\s+(?:the|my|this|that|a|an))?\s*$|(?:除了|不包括|留下|保留|不退|不换|不要)(?:[那这]个)?$",
     re.I,
 )
@@ -150,19 +150,20 @@ def _places(text: str, title: str) -> list[tuple[int, int]]:
                 return found
         return []
     words = re.findall(r"[a-z0-9']+", re.split(r"[,(]", title.lower())[0])
+    places: list[tuple[int, int]] = []
     for first in range(len(words)):
         ending = words[first:]
         if len(ending) == 1 and len(ending[0]) < 3:
             continue
         last = ending[-1].removesuffix("s")
         pattern = r"(?<![a-z0-9])" + r"[\s-]?".join([*map(re.escape, ending[:-1]), re.escape(last)]) + r"(?:e?s)?(?![a-z0-9])"
-        found = [(match.start(), match.end()) for match in re.finditer(pattern, text.lower())]
-        if first and len(ending) == 1 and len(text) > 20:
+        for found in re.finditer(pattern, text.lower()):
+            is_part = any(start <= found.start() and found.end() <= end for start, end in places)
             # "Please set up …" names no luggage set.
-            found = [each for each in found if _DETERMINED.search(text[: each[0]])]
-        if found:
-            return found
-    return []
+            is_named = not first or len(ending) > 1 or len(text) <= 20 or _DETERMINED.search(text[: found.start()])
+            if is_named and not is_part:
+                places.append((found.start(), found.end()))
+    return places
 
 
 def _name_start(text: str, start: int) -> int:

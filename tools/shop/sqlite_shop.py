@@ -6,6 +6,7 @@ commits, then the new one. It does not know where the records came from; that is
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from tools.kit.errors import ShopMissing
+from tools.kit.errors import BadSettings, ShopMissing
 from tools.kit.transaction import transaction
 from tools.shop.ledger import Ledger, Truth
 from tools.shop.policy import Policy, load_policy
@@ -155,9 +156,11 @@ class SqliteShop:
         self._lock = threading.RLock()
         self._options: tuple[str, Mapping[str, frozenset[str]]] = "", {}
         ids = [row["id"] for row in connection.execute("SELECT id FROM clauses")]
-        self._policy = load_policy(folder / "policy.yaml", ids)
+        self._take_policy(load_policy(folder / "policy.yaml", ids))
+
+    def _take_policy(self, policy: Policy) -> None:
         truth = Truth(info=read_info, customer=read_customer, orders=read_orders, product=read_product)
-        self._ledger = Ledger(self._writable, self._policy, truth)
+        self._policy, self._ledger = policy, Ledger(self._writable, policy, truth)
 
     def _writable(self) -> AbstractContextManager[sqlite3.Connection]:
         connection = _connect(self._folder / "shop.sqlite", writable=True)
@@ -209,7 +212,7 @@ class SqliteShop:
 
     @property
     def policy(self) -> Policy:
-        """The rules of policy.yaml in the shop's folder, as they were when the shop was opened."""
+        """The rules of policy.yaml in the shop's folder, as they were when the shop was opened or they were last replaced."""
         return self._policy
 
     @property
@@ -365,6 +368,41 @@ class SqliteShop:
         if not is_picture_name(name) or not path.is_file():
             raise FileNotFoundError(f"no picture '{name}' in the shop in '{self._folder}'")
         return path
+
+    def add_picture(self, name: str, file: Path) -> None:
+        """Take a picture for a product that is put next, in the place of the one with its name. Raises BadRecord for a bad name."""
+        if not is_picture_name(name):
+            raise BadRecord(f"pictures: '{name}' is no file name")
+        path = self._folder / "pictures" / self._meta("pictures") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        shutil.copyfile(file, part)
+        part.replace(path)
+
+    def policy_text(self) -> str:
+        """The text of policy.yaml; empty if there is none."""
+        file = self._folder / "policy.yaml"
+        return file.read_text("utf-8") if file.is_file() else ""
+
+    def replace_policy(self, text: str, *, only_check: bool = False) -> None:
+        """Put rules in the place of policy.yaml; they hold from the next message on. The next import may overwrite them.
+
+        Raises BadSettings as load_policy does, with nothing changed; with `only_check` that is all it does.
+        """
+        with self._lock:
+            ids = [row["id"] for row in self._connection.execute("SELECT id FROM clauses")]
+        file = self._folder / "policy.yaml"
+        part = file.with_name(f"policy.{os.getpid()}.yaml")
+        try:
+            part.write_text(text, "utf-8")
+            policy = load_policy(part, ids)
+            if not only_check:
+                part.replace(file)
+                self._take_policy(policy)
+        except BadSettings as error:
+            raise BadSettings(str(error).replace(str(part), file.name)) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def put(self, record: Product | Clause) -> None:
         """Write one product or clause, in the place of the one with its id. The next import of the whole shop overwrites it.

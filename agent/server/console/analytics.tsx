@@ -1,9 +1,10 @@
-/** How the assistant does: numbers, plots drawn as SVG, and what is missing from the shop, ranked. */
+/** How the assistant does: numbers, plots, and what is missing from the shop, ranked. */
 
 import { useState } from "preact/hooks";
 import { Loading, Nothing, useFetched } from "./parts";
+import { Bars, Lines } from "./plots";
 import type { Analytics } from "./wire";
-import { language, named, say } from "./words";
+import { named, say } from "./words";
 
 const PERIODS = [7, 30, 90];
 
@@ -39,19 +40,52 @@ function Told({ told, days }: { told: Analytics; days: number }) {
         <Tile name={say("conversations")} figure={String(conversations)} />
         <Tile name={say("resolved")} figure={percent(told.resolved, conversations)} />
         <Tile name={say("handovers")} figure={String(handed)} more={percent(handed, conversations)} />
-        <Tile name={say("thumbs")} figure={percent(told.thumbs.up, thumbs)} more={`👍 ${told.thumbs.up} · 👎 ${told.thumbs.down}`} />
+        <Tile name={say("thumbs")} figure={percent(told.thumbs.up, thumbs)} more={`${told.thumbs.up} ${say("up")} · ${told.thumbs.down} ${say("down")}`} />
         <Tile name={say("firstWord")} figure={seconds(firstWord.p50)} more={say("p95", { n: seconds(firstWord.p95) })} />
         <Tile name={say("whole")} figure={seconds(whole.p50)} more={say("p95", { n: seconds(whole.p95) })} />
       </div>
-      <section class="card">
-        <h2>{say("volume")}</h2>
-        <Volume volume={everyDay(told.volume, days)} />
-      </section>
+      <Days volume={everyDay(told.volume, days)} />
       <div class="columns">
         <Ranked title={say("topics")} rows={told.topics.map((each) => [named(each.tool), each.count])} />
         <Ranked title={say("reasons")} rows={told.handedOver.map((each) => [named(each.why), each.count])} />
         <Ranked title={say("emptySearches")} rows={told.emptySearches.map((each) => [each.words, each.count])} />
         <Ranked title={say("noAnswer")} rows={told.unanswered.map((each) => [each.question, each.count])} />
+      </div>
+    </>
+  );
+}
+
+function Days({ volume }: { volume: Analytics["volume"] }) {
+  const days = volume.map((each) => each.day);
+  return (
+    <>
+      <Bars
+        title={say("volume")}
+        days={days}
+        wide
+        series={[
+          { name: say("resolved"), look: "bar", values: volume.map((each) => Math.max(0, each.conversations - each.handedOver)) },
+          { name: say("handovers"), look: "other", values: volume.map((each) => each.handedOver) },
+        ]}
+      />
+      <div class="columns">
+        <Lines
+          title={say("firstWordDays")}
+          days={days}
+          series={[
+            { name: say("median"), look: "bar", values: volume.map((each) => each.firstWord.p50) },
+            { name: say("slowest"), look: "other", values: volume.map((each) => each.firstWord.p95) },
+          ]}
+          told={seconds}
+        />
+        <Bars
+          title={say("thumbsDays")}
+          days={days}
+          series={[
+            { name: say("up"), look: "bar", values: volume.map((each) => each.up) },
+            { name: say("down"), look: "bad", values: volume.map((each) => each.down) },
+          ]}
+        />
       </div>
     </>
   );
@@ -67,63 +101,13 @@ function Tile({ name, figure, more }: { name: string; figure: string; more?: str
   );
 }
 
-const WIDTH = 720;
-const HEIGHT = 180;
-
 /** The last days, with those on which nobody wrote; days are UTC's, as the server counts them. */
 function everyDay(volume: Analytics["volume"], days: number): Analytics["volume"] {
   const told = new Map(volume.map((each) => [each.day, each]));
   return Array.from({ length: days }, (_, place) => {
     const day = new Date(Date.now() - (days - 1 - place) * 86_400_000).toISOString().slice(0, 10);
-    return told.get(day) ?? { day, conversations: 0, messages: 0 };
+    return told.get(day) ?? { day, conversations: 0, messages: 0, handedOver: 0, up: 0, down: 0, firstWord: { p50: null, p95: null } };
   });
-}
-
-/** A bar a day; its title tells both numbers. */
-function Volume({ volume }: { volume: Analytics["volume"] }) {
-  const most = Math.max(2, ...volume.map((each) => each.conversations));
-  const step = WIDTH / volume.length;
-  const date = (day: string) => new Date(`${day}T12:00`).toLocaleDateString(language.value, { day: "numeric", month: "short" });
-  return (
-    <figure class="plot">
-      <svg viewBox={`-34 -8 ${WIDTH + 34} ${HEIGHT + 30}`} role="img" aria-label={say("volume")}>
-        {[0, 0.5, 1].map((share) => (
-          <g key={share}>
-            <line class="grid" x1="0" x2={WIDTH} y1={HEIGHT * (1 - share)} y2={HEIGHT * (1 - share)} />
-            <text x="-8" y={HEIGHT * (1 - share) + 4} text-anchor="end">
-              {Number((most * share).toFixed(1))}
-            </text>
-          </g>
-        ))}
-        {volume.map((each, place) => {
-          const height = (each.conversations / most) * HEIGHT;
-          return (
-            <g key={each.day}>
-              <rect class="bar" x={place * step + step * 0.15} width={step * 0.7} y={HEIGHT - height} height={height} rx={Math.min(4, step * 0.2)}>
-                <title>{`${date(each.day)}: ${each.conversations} · ${each.messages} ${say("messages")}`}</title>
-              </rect>
-              {place % Math.ceil(volume.length / 8) === 0 && (
-                <text x={place * step + step / 2} y={HEIGHT + 18} text-anchor="middle">
-                  {date(each.day)}
-                </text>
-              )}
-            </g>
-          );
-        })}
-      </svg>
-      <table class="unseen">
-        <caption>{say("volume")}</caption>
-        <tbody>
-          {volume.map((each) => (
-            <tr key={each.day}>
-              <th scope="row">{date(each.day)}</th>
-              <td>{each.conversations}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </figure>
-  );
 }
 
 const MOST_ROWS = 12;

@@ -113,7 +113,7 @@ function OneSaid({ message }: { message: Said }) {
     <section class={`said ${message.role}`}>
       <p class="who">
         {who} <time dateTime={message.at}>{time(message.at)}</time>
-        {message.thumb && <span aria-label={message.thumb}>{message.thumb === "up" ? " 👍" : " 👎"}</span>}
+        {message.thumb && <span class="tag">{say(message.thumb)}</span>}
       </p>
       {message.upload && <p class="quiet">[{message.upload.kind}]</p>}
       {message.role === "customer" ? <p class="words">{message.text}</p> : <div class="words prose" ref={text} />}

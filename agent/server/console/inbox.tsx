@@ -78,8 +78,8 @@ export function ConversationsPage({ chosen, news }: { chosen: string | null; new
             <span class="first">{each.first}</span>
             <span class="quiet">
               {time(each.at)} · {say("turns", { n: each.turns })}
-              {each.thumbs.up > 0 && ` · 👍 ${each.thumbs.up}`}
-              {each.thumbs.down > 0 && ` · 👎 ${each.thumbs.down}`}
+              {each.thumbs.up > 0 && ` · ${each.thumbs.up} ${say("up")}`}
+              {each.thumbs.down > 0 && ` · ${each.thumbs.down} ${say("down")}`}
             </span>
           </a>
         ))}

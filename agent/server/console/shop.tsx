@@ -1,14 +1,15 @@
-/** The shop's own data: products, rules and answers, and imports with a preview. */
+/** The shop's own data: products, rules and answers. */
 
 import { useEffect, useState } from "preact/hooks";
 import { attempt, call } from "./api";
+import { Import } from "./import";
 import { Loading, local, Nothing, Search, useFetched } from "./parts";
-import type { Catalogue, Imported, LocalText, ShopClause, ShopProduct } from "./wire";
-import { language, named, say } from "./words";
+import type { Catalogue, LocalText, ShopClause, ShopProduct } from "./wire";
+import { language, say } from "./words";
 
 export function CataloguePage({ chosen }: { chosen: string | null }) {
   const [asked, setAsked] = useState("");
-  const [found] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
+  const [found, again] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
   if (chosen) return <ProductForm id={chosen} />;
   return (
     <div class="page">
@@ -17,7 +18,7 @@ export function CataloguePage({ chosen }: { chosen: string | null }) {
         <span class="space" />
         <Search search={setAsked} />
       </header>
-      <ImportPreview />
+      <Import formats={["jsonl", "shopify", "woocommerce", "google-merchant", "json-ld"]} done={again} />
       <section class="card">
         {!found ? (
           <Loading />
@@ -125,7 +126,9 @@ function ProductForm({ id }: { id: string }) {
 
 export function RulesPage({ chosen }: { chosen: string | null }) {
   const [asked, setAsked] = useState("");
-  const [found] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
+  const [found, again] = useFetched<Catalogue>(chosen ? null : `/catalog?query=${encodeURIComponent(asked)}`);
+  if (chosen === "policy.yaml") return <PolicyForm />;
+  if (chosen === "new") return <NewAnswer />;
   if (chosen) return <ClauseForm id={chosen} />;
   return (
     <div class="page">
@@ -134,6 +137,11 @@ export function RulesPage({ chosen }: { chosen: string | null }) {
         <span class="space" />
         <Search search={setAsked} />
       </header>
+      <p class="line">
+        <a href="#/rules/new">{say("newAnswer")}</a>
+        <a href="#/rules/policy.yaml">{say("policy")}</a>
+      </p>
+      <Import formats={["faq", "policies"]} done={again} />
       <section class="card">
         {!found ? (
           <Loading />
@@ -168,6 +176,55 @@ function ClauseForm({ id }: { id: string }) {
     <Form title={`${local(clause.title)} · ${id}`} back="#/rules" save={() => call("PUT", `/clauses/${encodeURIComponent(id)}`, clause)}>
       <Texts name={say("title")} value={clause.title} change={(title) => setClause({ ...clause, title })} />
       <Texts name={say("text")} value={clause.text} change={(text) => setClause({ ...clause, text })} long />
+    </Form>
+  );
+}
+
+/** An answer that the shop does not have yet; its id is made of its English title. */
+function NewAnswer() {
+  const [title, setTitle] = useState<LocalText>({});
+  const [text, setText] = useState<LocalText>({});
+  const save = async () => {
+    const id = `faq-${crypto.randomUUID().slice(0, 8)}`;
+    await call("PUT", `/clauses/${id}`, { id, kind: "faq", topic: "general", title, text, questions: [] });
+    location.hash = `#/rules/${id}`;
+  };
+  return (
+    <Form title={say("newAnswer")} back="#/rules" save={save}>
+      <Texts name={say("question")} value={title} change={setTitle} />
+      <Texts name={say("text")} value={text} change={setText} long />
+    </Form>
+  );
+}
+
+/** The rules that decide, as their file has them. */
+function PolicyForm() {
+  const [kept] = useFetched<{ text: string }>("/policy");
+  const [text, setText] = useState<string | null>(null);
+  const [fits, setFits] = useState(false);
+  useEffect(() => setText(kept?.text ?? null), [kept]);
+  if (text === null) return <Loading />;
+  const put = (preview: boolean) => call("PUT", "/policy", { text, preview });
+  return (
+    <Form title={say("policy")} back="#/rules" save={() => put(false)}>
+      <p class="quiet">{say("policyHelp")}</p>
+      <textarea
+        class="code"
+        rows={28}
+        spellcheck={false}
+        aria-label={say("policy")}
+        value={text}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setFits(false);
+        }}
+      />
+      <p class="line">
+        <button type="button" onClick={() => void attempt(() => put(true)).then(setFits)}>
+          {say("check")}
+        </button>
+        <span role="status">{fits && say("fits")}</span>
+      </p>
     </Form>
   );
 }
@@ -215,71 +272,5 @@ function Texts({ name, value, change, long = false }: { name: string; value: Loc
         );
       })}
     </div>
-  );
-}
-
-const FORMATS = ["jsonl", "shopify", "woocommerce", "google-merchant", "json-ld"];
-
-/** What `storehand import` would do with a file; nothing is changed from here. */
-function ImportPreview() {
-  const [file, setFile] = useState<File | null>(null);
-  const [format, setFormat] = useState(FORMATS[0]!);
-  const [told, setTold] = useState<Imported | null>(null);
-  const preview = () =>
-    attempt(async () => {
-      const form = new FormData();
-      form.append("file", file!);
-      setTold(await call<Imported>("POST", `/import?format=${format}&preview=true`, form));
-    });
-  return (
-    <details class="card import">
-      <summary>{say("import")}</summary>
-      <p class="quiet">{say("importHelp")}</p>
-      <form class="line" onSubmit={(event) => { event.preventDefault(); void preview(); }}>
-        <label>
-          {say("format")}{" "}
-          <select value={format} onChange={(event) => { setFormat(event.currentTarget.value); setTold(null); }}>
-            {FORMATS.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </label>
-        <label>
-          {say("file")} <input type="file" required onChange={(event) => { setFile(event.currentTarget.files?.[0] ?? null); setTold(null); }} />
-        </label>
-        <button type="submit" class="main" disabled={!file}>
-          {say("preview")}
-        </button>
-      </form>
-      {told && (
-        <div role="status">
-          <p>
-            {Object.entries(told.accepted)
-              .map(([kind, count]) => `${named(kind)}: ${count}`)
-              .join(" · ")}
-          </p>
-          <Names title={say("added")} names={told.changes.added} />
-          <Names title={say("changed")} names={told.changes.changed} />
-          <Names title={say("removed")} names={told.changes.removed} />
-          <Names title={say("rejected")} names={told.rejected.map((each) => `${each.line}: ${each.why}`)} />
-        </div>
-      )}
-    </details>
-  );
-}
-
-function Names({ title, names }: { title: string; names: string[] }) {
-  if (names.length === 0) return null;
-  return (
-    <details>
-      <summary>
-        {title} ({names.length})
-      </summary>
-      <ul class="plain">
-        {names.map((name) => (
-          <li key={name}>{name}</li>
-        ))}
-      </ul>
-    </details>
   );
 }

@@ -70,7 +70,7 @@ export interface Conversation {
 }
 
 export interface Analytics {
-  volume: { day: string; conversations: number; messages: number }[];
+  volume: { day: string; conversations: number; messages: number; handedOver: number; up: number; down: number; firstWord: Spread }[];
   topics: { tool: string; count: number }[];
   resolved: number;
   handedOver: { why: string; count: number }[];
@@ -115,7 +115,8 @@ export interface Catalogue {
 export interface Imported {
   accepted: Record<string, number>;
   rejected: { line: string; why: string }[];
-  changes: { added: string[]; changed: string[]; removed: string[] };
+  changes: { added: string[]; changed: string[]; missing: string[] };
+  is_done: boolean;
 }
 
 export interface Review {

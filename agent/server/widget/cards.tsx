@@ -35,7 +35,7 @@ function ProductCard({ product }: { product: Product }) {
         {picture ? <img src={picture} alt="" loading="lazy" onError={() => setBroken(true)} /> : <Icon name="box" size={36} />}
       </div>
       <div class="about">
-        <h3>
+        <h3 dir="auto">
           {link ? (
             <a href={link} target="_blank" rel="noopener nofollow" onClick={choose}>
               {product.title}
@@ -49,7 +49,7 @@ function ProductCard({ product }: { product: Product }) {
         {product.why && (
           <p class="why">
             <Icon name="spark" size={14} />
-            <span>
+            <span dir="auto">
               <span class="unseen">{words("why")}: </span>
               {product.why}
             </span>
@@ -85,7 +85,7 @@ export function QuoteCard({ quote, message }: { quote: Quote; message: Message }
           </>
         )}
       </header>
-      <h3>{quote.title}</h3>
+      <h3 dir="auto">{quote.title}</h3>
       <ul>
         {quote.lines.map((line, place) => (
           <QuoteLine key={place} line={line} />
@@ -142,10 +142,10 @@ function QuoteLine({ line }: { line: string }) {
   const [, what, sum] = /^(.+?)\s*[:：]\s*([^:：]{0,5}\d[\d.,\s]*[^\d:：]{0,4})$/.exec(text) ?? [];
   return sum ? (
     <li class="sum">
-      <span>{what}</span> <strong>{sum}</strong>
+      <span dir="auto">{what}</span> <strong dir="auto">{sum}</strong>
     </li>
   ) : (
-    <li>{text}</li>
+    <li dir="auto">{text}</li>
   );
 }
 

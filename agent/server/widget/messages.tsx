@@ -144,7 +144,7 @@ function OneMessage({ message, follows, last }: { message: Message; follows: boo
 
 /** The reply without the lines that stand in the quote's card word for word. */
 function besideQuote(text: string, quote: Quote): string {
-  const onCard = new Set([quote.title, ...quote.lines].map(bare));
+  const onCard = new Set([quote.title, ...quote.lines, quote.validText ?? ""].map(bare));
   return text
     .split("\n")
     .filter((line) => !line.trim() || !onCard.has(bare(line)))

@@ -27,6 +27,8 @@ export interface Quote {
   total: Money | null;
   clauses: string[];
   validUntil: string;
+  /** How the reply says until when, in the time of the shop. */
+  validText?: string;
 }
 
 export interface Settled {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counter import Counter, Open
+from counter import Counter, Launch, Open
 from visits import Visit
 
 from agent.resources import DEMO_SOURCE
@@ -74,8 +74,8 @@ def visit(counter: Counter) -> Iterator[Visit]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Headless Chromium with a microphone that hums; tests are skipped where there is none."""
+def launch() -> Iterator[Launch]:
+    """Starts headless Chromium with a microphone and further arguments; tests are skipped where there is none."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="the browser's driver is not installed: pip install playwright"
     )
@@ -85,6 +85,12 @@ def browser() -> Iterator[Any]:
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     sound = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with sync_api.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=arguments + sound)
-        yield running
-        running.close()
+        yield lambda *more: driver.chromium.launch(executable_path=program, args=[*arguments, *sound, *more])
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Launch) -> Iterator[Any]:
+    """Chromium whose microphone hums."""
+    running = launch()
+    yield running
+    running.close()

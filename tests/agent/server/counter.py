@@ -117,8 +117,35 @@ class Reciter(BaseChatModel):
         yield ChatGenerationChunk(message=end)
 
 
-class Counter:
+class Serving:
     """A server that runs in a thread, on a port of its own."""
+
+    def __init__(self, backing: Backing, port: int = 0) -> None:
+        self.shop, self.app = backing.shop, make_app(backing)
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = GracefulServer(config_of(self.app, backing))
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self.server.started:
+            assert self._thread.is_alive()
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self._thread.join()
+
+    def client(self, **more: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **more)
+
+
+class Counter(Serving):
+    """One over the demo shop, whose model recites."""
 
     def __init__(
         self,
@@ -132,18 +159,18 @@ class Counter:
         server = {"messages_a_minute": 1000, "sessions_a_minute": 1000, "requests_a_minute": 10000, **server}
         self.settings: Settings = load_settings(data_dir=data, server={"port": port, **server})
         data.mkdir(parents=True, exist_ok=True)
-        self.model = model or Reciter()
+        self.shop_folder, self.model = shop, model or Reciter()
         self.indexed = 0
-        self.shop = SqliteShop.open(shop)
+        opened = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
         self._connection = sqlite3.connect(data / "conversations.sqlite", check_same_thread=False)
         self._connection.execute("PRAGMA secure_delete = ON")
         saver = SqliteSaver(self._connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        catalog: Any = Catalog(self.shop)
+        catalog: Any = Catalog(opened)
         chooser: Any = Chooser()
         review = ReviewList(data / REVIEW)
         agent = Agent(
-            self.shop,
+            opened,
             catalog,
             self.model,
             saver,
@@ -154,40 +181,22 @@ class Counter:
             clock=clock,
             review=review,
         )
-        backing = Backing(
-            agent, self.shop, catalog, self.desk, review, self.settings, clock, reindex=self._reindex, is_demo=True
-        )
-        self.app = make_app(backing)
-        config = config_of(self.app, backing)
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
-        self.port = self.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.server = GracefulServer(config)
-        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+        backing = Backing(agent, opened, catalog, self.desk, review, self.settings, clock, reindex=self._reindex, is_demo=True)
+        super().__init__(backing, port)
 
     def _reindex(self) -> None:
         self.indexed += 1
 
-    def start(self) -> None:
-        self._thread.start()
-        while not self.server.started:
-            assert self._thread.is_alive()
-            time.sleep(0.01)
-
     def close(self) -> None:
-        self.server.should_exit = True
-        self._thread.join()
+        super().close()
         self._connection.close()
         self.shop.close()
-
-    def client(self, **more: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **more)
 
 
 Open = Callable[..., Counter]
 """Opens a server; its arguments are a Counter's after the folders."""
+Launch = Callable[..., Any]
+"""Starts a browser with further arguments for it."""
 
 if __name__ == "__main__":
     counter = Counter(Path(sys.argv[1]), Path(sys.argv[2]), Reciter(pause_s=float(sys.argv[4])), shutdown_seconds=5)

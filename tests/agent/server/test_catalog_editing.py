@@ -1,6 +1,7 @@
 """Products and clauses as staff edit them, and what an import would do."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from counter import Counter
 from test_staff import signed_in
 from visits import Visit, custom
 
 from agent.resources import DEMO_SOURCE
+from tools.shop import sqlite_shop
+from tools.shop.policy import load_policy
 
 
 @pytest.fixture
@@ -95,10 +99,56 @@ def test_an_import_is_shown_before_it_is_done(counter: Counter, staff: httpx.Cli
     shown = staff.post("/v1/staff/import?format=jsonl&preview=true", files={"file": ("x.zip", packed.getvalue())})
     assert shown.status_code == 200, shown.text
     preview = shown.json()
-    assert preview["changes"] == {"added": [], "changed": ["product:p001"], "removed": ["product:p002"]}
+    assert preview["changes"] == {"added": [], "changed": ["product:p001"], "missing": ["product:p002"]}
     assert preview["rejected"][0]["line"].startswith("products.jsonl")
     assert preview["accepted"]["products"] == len(lines) - 1
+    assert preview["is_done"] is False
     assert counter.shop.version == version
     assert staff.post("/v1/staff/import?format=fax", files={"file": ("x", b"x")}).status_code == 422
     assert staff.post("/v1/staff/import?format=shopify", files={"file": ("x.csv", b"x")}).status_code == 422
     assert not Path("/tmp/outside.txt").exists()
+
+    done = staff.post("/v1/staff/import?format=jsonl&preview=false", files={"file": ("x.zip", packed.getvalue())}).json()
+    assert (done["changes"], done["is_done"]) == (preview["changes"], True)
+    assert counter.indexed == 1
+    assert "Storm" in product(staff)["title"]["en"]
+    # What the file does not have stays, and so does who bought it.
+    assert product(staff, "p002")["id"] == "p002"
+    assert counter.shop.orders_of("c001")
+    again = staff.post("/v1/staff/import?format=jsonl", files={"file": ("x.zip", packed.getvalue())}).json()
+    assert again["changes"]["changed"] == []
+
+
+def test_a_file_of_answers_is_found_at_once(counter: Counter, staff: httpx.Client) -> None:
+    table = b'id,question,answer\nskis,Do you wax skis?,"Yes, for $12."\nempty,Nothing?,\n'
+    at = "/v1/staff/import?format=faq"
+    preview = staff.post(at, files={"file": ("faq.csv", table)}).json()
+    assert preview["changes"]["added"] == ["clause:skis"]
+    assert [each["line"].partition(":")[0] for each in preview["rejected"]] == ["faq/faq.csv"]
+    assert counter.shop.clause("skis") is None
+    assert staff.post(f"{at}&preview=false", files={"file": ("faq.csv", table)}).status_code == 200
+    with Visit(counter) as visit:
+        assert visit.http.get("/v1/clauses/skis").json()["text"] == "Yes, for $12."
+    refused = staff.post(at, files={"file": ("faq.csv", b"colour,size\nred,1\n")})
+    assert (refused.status_code, "columns" in refused.json()["error"]["message"]) == (422, True)
+
+
+def test_rules_are_checked_before_they_are_changed_and_hold_from_the_next_message_on(
+    counter: Counter, staff: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_shop, "load_policy", load_policy)
+    text = staff.get("/v1/staff/policy").json()["text"]
+    broken = staff.put("/v1/staff/policy", json={"text": text + "\nreturns: []\n"})
+    assert broken.status_code == 422
+    assert re.search(r"policy.yaml', line \d+: 'returns' stands here twice", broken.json()["error"]["message"])
+    never = yaml.safe_load(text)
+    never["cancellations"] = [{"id": "none", "clause": never["cancellations"][0]["clause"], "allowed": False}]
+    changed = yaml.safe_dump(never, allow_unicode=True, sort_keys=False)
+    assert staff.put("/v1/staff/policy", json={"text": changed, "preview": True}).status_code == 200
+    assert staff.get("/v1/staff/policy").json()["text"] == text
+    with Visit(counter, "c001") as visit:
+        assert custom(visit.say("please cancel my order 1076"), "quote")
+        visit.say("no")
+        assert staff.put("/v1/staff/policy", json={"text": changed}).status_code == 200
+        assert custom(visit.say("please cancel my order 1076"), "quote") == []
+    assert list(counter.shop_folder.glob("policy.*.yaml")) == []

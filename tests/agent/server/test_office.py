@@ -1,7 +1,9 @@
 """Labels, and what is kept of a customer: all of it told, all of it erased."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from counter import QUESTION, Counter
 from test_staff import signed_in
 from test_uploads import picture, send
 from visits import Visit
+
+from agent.server.privacy import forget_old
 
 
 @pytest.fixture
@@ -35,11 +39,37 @@ def test_a_thumb_down_is_listed_labelled_and_gone(counter: Counter, staff: httpx
 def test_an_export_holds_all_of_one_customer_and_nothing_of_another(counter: Counter, staff: httpx.Client) -> None:
     with Visit(counter, "c001") as mine, Visit(counter, "c002") as other:
         mine.say("show me the purple elephant dress")
+        send(mine, picture("JPEG"))
         other.say("show me the yellow tiger dress")
-    told = json.dumps(staff.get("/v1/staff/customers/c001/export").json())
+    exported = staff.get("/v1/staff/customers/c001/export").json()
+    (kept,) = exported["conversations"][0]["uploads"]
+    assert base64.b64decode(kept["base64"]).startswith(b"\xff\xd8\xff")
+    told = json.dumps(exported)
     assert "purple elephant" in told
     assert "yellow tiger" not in told
     assert staff.get("/v1/staff/customers/c999/export").status_code == 404
+
+
+def test_a_conversation_in_which_nobody_wrote_for_long_is_forgotten(
+    open_counter: Callable[..., Counter], tmp_path: Path
+) -> None:
+    later = timedelta(0)
+    counter = open_counter(clock=lambda: datetime.now(UTC) + later, conversation_days=30, session_hours=24 * 90)
+    services = counter.app.state.services
+    with Visit(counter, "c001") as old, Visit(counter, "c001") as new:
+        old.say("show me the purplish elephant dress")
+        later = timedelta(days=20)
+        new.say("show me the yellowish tiger dress")
+        forget_old(services)
+        assert old.history()["messages"]
+        later = timedelta(days=31)
+        forget_old(services)
+        assert old.http.get("/v1/history").status_code == 401
+        assert new.history()["messages"]
+    counter.close()
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
+    assert b"yellowish tiger" in kept
+    assert b"purplish" not in kept
 
 
 def test_erasure_leaves_nothing_in_any_file(open_counter: Callable[..., Counter], shop: Path, tmp_path: Path) -> None:

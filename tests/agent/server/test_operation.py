@@ -84,6 +84,9 @@ def test_the_demo_page_knows_its_customers_and_a_real_shop_has_none(counter: Cou
     with counter.client() as http:
         assert "/widget.js" in http.get("/").text
         assert http.get("/demo/demo.js").status_code == 200
+        window = http.get("/demo-products").json()
+        assert window["shop"] == {"en": "Harbour & Pine", "zh": "港松"}
+        assert http.get(window["products"][0]["picture"]).status_code == 200
         customers = http.get("/demo-customers").json()
         opened = http.post("/v1/session", json={"identity": {"jwt": customers[0]["jwt"]}})
         assert opened.json()["signed_in"] is True

@@ -141,7 +141,15 @@ def test_a_conversation_is_found_and_its_answers_tell_why(counter: Counter, staf
         assert whole["customer"]["id"] == "c001"
         assert whole["messages"][-1]["text"] == text_of(events).strip()
         written = yaml.safe_load(staff.get(f"/v1/staff/conversations/{visit.conversation}/scenario").text)
+        assert written["setup"] == {"customer": "c001"}
         assert written["steps"] == [{"say": QUESTION, "expect": {"tools": ["search_products"]}}]
+        card = custom(visit.say("please cancel my order 1076"), "quote")[0]
+        visit.say("", agreeTo=card["id"])
+        written = yaml.safe_load(staff.get(f"/v1/staff/conversations/{visit.conversation}/scenario").text)
+        offer, pressed = written["steps"][1:]
+        assert offer["expect"]["quote"] == {"kind": "cancellation", "order": "1076", "refund_cents": card["total"]["amount"]}
+        assert offer["expect"]["sources"][0].startswith("clause:")
+        assert pressed == {"press": "agree", "expect": {"tools": ["commit_quote"]}}
         assert staff.get("/v1/staff/conversations/none").status_code == 404
 
 
@@ -163,7 +171,9 @@ def test_analytics_count_what_happened(counter: Counter, staff: httpx.Client) ->
         visit.http.post("/v1/feedback", json={"messageId": message, "thumb": "down", "reason": "mail me at a@b.example"})
         other.say("I want a person")
         counted = staff.get("/v1/staff/analytics").json()
-    assert [(each["conversations"], each["messages"]) for each in counted["volume"]] == [(2, 2)]
+    (day,) = counted["volume"]
+    assert [day[name] for name in ("conversations", "messages", "handedOver", "up", "down")] == [2, 2, 1, 0, 1]
+    assert day["firstWord"]["p50"] > 0
     assert {"tool": "search_products", "count": 1} in counted["topics"]
     assert counted["handedOver"] == [{"why": "asked", "count": 1}]
     assert counted["resolved"] == 1

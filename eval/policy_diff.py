@@ -89,7 +89,7 @@ def _stored(settings: Settings, shop: Shop) -> Iterator[tuple[Path, Scenario]]:
     store = Store(file)
     for conversation_id in store.conversation_ids():
         made = scenario_of(store, shop, conversation_id)
-        customer = made["setup"]["customer"] if made else None
+        customer = made.get("setup", {}).get("customer") if made else None
         if made and made["steps"] and (customer is None or shop.customer(customer)):
             yield file, Scenario.model_validate(made)
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -251,7 +251,6 @@ def schema() -> None:
     typer.echo(json.dumps(schema_of(), indent=1, ensure_ascii=False))
 
 
-Models = Literal["all", "real", "obeying"]
 COMMANDS = {
     "run": run,
     "compare": compare,

@@ -6,15 +6,15 @@ from typing import Any
 
 import yaml
 
-from agent.server.store import Store
+from agent.server.store import Shown, Store
 from tools.shop.shop import Shop
 
 
 def scenario_of(store: Store, shop: Shop, conversation_id: str) -> dict[str, Any] | None:
     """The conversation in the form of eval/scenario.py, ready to be edited; None if there is none.
 
-    Typed texts were masked when they were stored; here the customer's own name, address and postcode go too. Photos and recordings are
-    not kept: where one was sent stands a text that says so.
+    Typed texts were masked when they were stored; here the customer's own name, address and postcode go too. Photos are not kept with it:
+    put each beside it, under the name that its step gives. A recording is told by what was heard.
     """
     kept = store.conversation(conversation_id)
     if kept is None:
@@ -26,9 +26,11 @@ def scenario_of(store: Store, shop: Shop, conversation_id: str) -> dict[str, Any
         "name": f"conversation {conversation_id[:8]}",
         "language": kept.language or "en",
         "tags": ["kept", *(["thumbs-down"] if any(each.thumb == "down" for each in messages) else [])],
-        "setup": {"customer": kept.customer_id},
+        **({"setup": {"customer": kept.customer_id}} if kept.customer_id else {}),
         "steps": [
-            _step(_without(each.text, own), each.more, turns.get(each.run_id)) for each in messages if each.role == "customer"
+            {**did, **_expected(turns.get(each.run_id))}
+            for number, each in enumerate(messages)
+            if each.role == "customer" and (did := _did(each, _without(each.text, own), number))
         ],
     }
 
@@ -39,26 +41,26 @@ def _without(text: str, own: Sequence[str]) -> str:
     return text
 
 
-def _step(text: str, more: dict[str, Any], turn: dict[str, Any] | None) -> dict[str, Any]:
-    button = more.get("button")
-    said: dict[str, Any] = {"press": button} if button else {"say": text or "(a photo)"}
+def _did(message: Shown, text: str, number: int) -> dict[str, Any]:
+    """What the customer did; empty for an empty message."""
+    if button := message.more.get("button"):
+        return {"press": button}
+    is_photo = (message.more.get("upload") or {}).get("kind") == "photo"
+    return {**({"say": text} if text else {}), **({"photo": {"file": f"photo-{number}.jpg"}} if is_photo else {})}
+
+
+def _expected(turn: dict[str, Any] | None) -> dict[str, Any]:
     if turn is None:
-        return said
-    tools = [step["tool"] for step in turn["steps"] if step["tool"] != "transcribe_speech"]
-    expect: dict[str, Any] = {"tools": tools}
-    rules = list(dict.fromkeys(_rules(turn)))
-    if rules:
-        expect["sources"] = rules
+        return {}
+    expected: dict[str, Any] = {"tools": [step["tool"] for step in turn["steps"] if step["tool"] != "transcribe_speech"]}
+    if rules := list(dict.fromkeys(_rules(turn))):
+        expected["sources"] = rules
     if quote := turn.get("quote"):
-        offer = {
-            "kind": quote["kind"],
-            "order": quote["request"].get("order_id"),
-            "refund_cents": quote.get("refund_cents") or None,
-        }
-        expect["quote"] = {name: value for name, value in offer.items() if value is not None}
+        offer = {"kind": quote["request"]["kind"], "order": quote["request"]["order_id"], "refund_cents": quote["total_cents"]}
+        expected["quote"] = {name: value for name, value in offer.items() if value is not None}
     if turn.get("handoff"):
-        expect["handoff"] = True
-    return {**said, "expect": expect}
+        expected["handoff"] = True
+    return {"expect": expected}
 
 
 def _rules(turn: dict[str, Any]) -> Iterator[str]:

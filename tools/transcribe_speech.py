@@ -61,7 +61,8 @@ _VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0, max_speech_durat
 _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,asf"
 _RATES = range(4_000, 400_000)
 
-_FOREIGN = 0.5
+# A few digits alone are taken for many a language.
+_FOREIGN = 0.8
 _SWITCH = 0.8
 _GLANCE_WINDOW_S = 10.0
 _AROUND_S = 0.15
@@ -175,12 +176,12 @@ class Transcriber:
             replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
             for word in self._whisper.words(encoded, written, code)
         )
-        if code not in ("en", "zh"):
+        if code not in ("en", "zh") and not is_number(written.text, "en", window):
             return _Heard(written.text, code, written.logprob, words, ())
-        language: Language = "en" if code == "en" else "zh"
+        language: Language = "zh" if code == "zh" else "en"
         text = as_written(written.text, language)
         if is_number(written.text, language, window):
-            text, sure = hear_again(self._whisper, window, written.text, language, encoded)
+            text, sure = hear_again(self._whisper, window, written.text, language)
             return _Heard(text, code, written.logprob, words, () if sure else (text,))
         doubtful: list[str] = []
         for digits, start_s, end_s in doubtful_runs(words, language):

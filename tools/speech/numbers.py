@@ -12,10 +12,11 @@ from itertools import pairwise
 import numpy as np
 
 from tools.shop.types import Language
-from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Word
+from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
 from tools.speech.written import as_written
 
 _PAUSE_S = 0.25
+_SILENCE_S = 0.1
 _WINDOW_S = 10.0
 _HOP = SAMPLE_RATE // 100
 _SHORTEST_GAP_HOPS = 5
@@ -90,14 +91,17 @@ def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, 
     ]
 
 
-def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language, seen: Encoded | None = None) -> tuple[str, bool]:
-    """The digits of a number that `first` was heard as, and whether the readings agree on them. `seen` is the sound encoded, if it was."""
+def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:
+    """The digits of a number that `first` was heard as, and whether the readings agree on them."""
     parts = bursts(sound)
+    # Sentences are heard worse with a silence before them, single digits better.
+    sound = np.concatenate([np.zeros(int(_SILENCE_S * SAMPLE_RATE), np.float32), sound])
+    parts = [(start + int(_SILENCE_S * SAMPLE_RATE), end + int(_SILENCE_S * SAMPLE_RATE)) for start, end in parts]
     slow = whisper.encode(with_pauses(sound, parts), _WINDOW_S)
     heard = [
         digits_of(first, language),
         digits_of(whisper.write_down(slow, language).text, language),
-        whisper.write_digits(seen or whisper.encode(sound), language, len(parts)),
+        whisper.write_digits(whisper.encode(sound, _WINDOW_S), language, len(parts)),
     ]
     if len(set(heard)) > 1 or len(heard[0]) != len(parts):
         heard.append(whisper.write_digits(slow, language, len(parts)))

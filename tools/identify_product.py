@@ -10,12 +10,17 @@ from tools.kit.tool import Runtime, customer_tool
 
 SHOWN = 3
 """Products asked between at most."""
-SURE = 0.80
-"""Cosine from which the nearest catalogue picture is the same picture, or nearly."""
-LIKELY = 0.35
+SURE = 0.95
+"""Cosine from which the nearest catalogue picture is the same picture, or nearly; photos of things reach 0.9, right or wrong."""
+LIKELY = 0.60
 """Cosine below which nothing in the catalogue is near enough to be offered as the thing in the photo."""
 CLEAR_LEAD = 0.08
-"""How much nearer the best must be than the second to be named alone."""
+"""How much nearer the best must be than the second to be named alone.
+
+The three were chosen on 180 photos of 20 products of grocery_store that a model trained apart had never seen, among 81. LIKELY
+refuses 2 % of them, 7 % where the product is taken out of the catalogue (its kin stay: another milk), and all of 29 photos of clothes. One
+product is named in 26 %, rightly in 91 % of these; without the product, wrongly in 12 %. `storehand bench photos` tells the same of
+the model in use. They are for the embedded photo model: another encoder needs its own."""
 
 Verdict = Literal["not_ours", "this", "one_of_these"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from agent.comparing import miscompared
 from tools.kit.facts import Fact
 from tools.kit.phrases import PROMPTS
 from tools.kit.reading import chinese_number, mentions
@@ -100,9 +101,13 @@ class PromiseCheck:
 
     @property
     def tellable(self) -> list[Fact]:
-        """The facts that may be told word for word: not a product's text that promises deeds, whoever wrote it there."""
+        """The facts that may be told word for word: no product's text that promises deeds or leads elsewhere, whoever wrote it."""
         books = self._books()
-        return [fact for fact in self._facts if fact.source.startswith(_BOOKS) or not _deeds(fact.text.lower(), books)]
+        return [
+            fact
+            for fact in self._facts
+            if fact.source.startswith(_BOOKS) or not (_deeds(fact.text.lower(), books) or _leads_away(fact.text, books))
+        ]
 
     def _books(self) -> str:
         return " ".join(fact.text for fact in self._facts if fact.source.startswith(_BOOKS))
@@ -118,7 +123,7 @@ class PromiseCheck:
         named = self._products_in(sentence)
         if named:
             return next((fact for fact in untold if _product_of(fact) in named), None)
-        shared = [(len(_content_words(fact.text) & _content_words(sentence)), fact) for fact in untold]
+        shared = [(len(content_words(fact.text) & content_words(sentence)), fact) for fact in untold]
         best = max(shared, key=lambda pair: pair[0], default=(0, None))
         return best[1] if best[0] >= 2 or (best[0] == 1 and len(untold) == 1) else None
 
@@ -140,10 +145,17 @@ class PromiseCheck:
             or self._catalogue_words(plain, everything)
             or _refusal(lowered, everything)
             or _deeds(lowered, self._books())
+            or _leads_away(plain, self._books())
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
             or _stock(lowered, everything.lower())
+            or self._comparison(plain)
         )
+
+    def _comparison(self, text: str) -> str | None:
+        if is_negative(text.lower()) or text.rstrip().endswith(("?", "？")):
+            return None
+        return miscompared(text, self._facts, self._titles, claims()["comparisons"])
 
     def _products_in(self, text: str) -> frozenset[str]:
         return frozenset(product for product, titles in self._titles.items() if any(mentions(text, title) for title in titles))
@@ -227,6 +239,17 @@ def _deeds(lowered: str, books: str) -> str | None:
     return None
 
 
+_ELSEWHERE = re.compile(
+    r"https?://[^\s，。]+|\bwww\.[^\s，。]+|[\w.+-]+@[\w-]+\.[\w.]+|\b[a-z0-9-]+\.[a-z]{2,}/\S+|\b[a-z0-9-]+\.example\b", re.I
+)
+
+
+def _leads_away(text: str, books: str) -> str | None:
+    """A web or e-mail address that the shop's books and rules do not name: a product's text may lead a customer anywhere."""
+    strange = (found[0].rstrip(".,;!?") for found in _ELSEWHERE.finditer(text))
+    return next((f"'{each}' is no address of the shop's" for each in strange if each.lower() not in books.lower()), None)
+
+
 def _refusal(lowered: str, everything: str) -> str | None:
     """A model that says it cannot help, with the facts before it, is wrong."""
     for words in _languages(claims()["refusals"]):
@@ -291,11 +314,11 @@ def tells(text: str, fact: Fact) -> bool:
     if numbers:
         return 2 * len(numbers & _numbers_in(text)) >= len(numbers)
     # Who says "it is a light roast" need not say "roast: light".
-    words = _content_words(_LABEL.sub("", fact.text)) or _content_words(fact.text)
-    return bool(words) and 2 * len(words & _content_words(text)) >= len(words)
+    words = content_words(_LABEL.sub("", fact.text)) or content_words(fact.text)
+    return bool(words) and 2 * len(words & content_words(text)) >= len(words)
 
 
-def _content_words(text: str) -> set[str]:
+def content_words(text: str) -> set[str]:
     """Words of four letters or more, and pairs of Chinese characters."""
     pairs = {run[i : i + 2] for run in re.findall(r"[\u4e00-\u9fff]+", text) for i in range(len(run) - 1)}
     return pairs | set(re.findall(r"[a-z]{4,}", text.lower()))

@@ -187,7 +187,7 @@ def shop_folder(settings: Settings, shop: str, console: Console) -> Path:
             "day": date.today().isoformat(),  # noqa: DTZ011
             "layout": LAYOUT,
             "encoders": settings.encoders.model_dump(),
-            "photo_model": hashlib.sha256(TRAINED.read_bytes()).hexdigest() if TRAINED.exists() else "",
+            "photo_model": hashlib.sha256(TRAINED.read_bytes()).hexdigest(),
             "index": settings.index.qdrant_url,
         }
     )
@@ -287,11 +287,10 @@ def photo_encoder_of(settings: Settings, trained: Path | None = None) -> "PhotoE
     `trained` is where `storehand train photos` writes a model of one's own; without it, or where none was written, the embedded
     encoder is the one that comes with Storehand.
     """
-    from tools.catalog.photo_encoder import load_efficientnet_lite2, load_embedded, load_open_clip
+    from tools.catalog.photo_encoder import load_embedded, load_open_clip
 
     if settings.encoders.photo == EMBEDDED_PHOTO:
-        pth, own = photo_weights_of(settings), _trained(trained)
-        return load_embedded(pth, own) if own.exists() else load_efficientnet_lite2(pth)
+        return load_embedded(photo_weights_of(settings), _trained(trained))
     return load_open_clip(*_open_clip_name(settings))
 
 

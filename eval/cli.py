@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval.actions import read_tasks, run_tasks
+from eval.scenario_cli import COMMANDS as SCENARIOS
 from eval.tau_cli import COMMANDS as TASKS
 from tools.kit.clock import system_clock
 
@@ -16,7 +17,7 @@ app = typer.Typer(name="eval", help="Score what the agent does by the shop's fin
 err = Console(stderr=True)
 
 
-for name, command in TASKS.items():
+for name, command in {**SCENARIOS, **TASKS}.items():
     app.command(name)(command)
 
 

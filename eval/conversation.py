@@ -9,17 +9,20 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol
 
+from langgraph.checkpoint.memory import InMemorySaver
 from rich.console import Console
 
 from agent.events import Turn
-from agent.handover import HandoverDesk
+from agent.handover import HANDOVERS, HandoverDesk
 from agent.resources import OWN_QUERIES, PHOTO_MODEL, Opened, open_agent, prepare
+from agent.review import REVIEW, ReviewList
 from agent.session import Session
 from agent.settings import Settings
 from agent.turn import Agent, Message
@@ -100,13 +103,53 @@ def apart(settings: Settings, shop_folder: Path, clock: Clock, console: Console 
     """
     console = console or Console(stderr=True)
     prepare(settings, console)
-    with TemporaryDirectory(prefix="storehand-") as scratch, closing(sqlite3.connect(":memory:")) as pristine:
+    with (
+        TemporaryDirectory(prefix="storehand-") as scratch,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
+    ):
         folder, data = Path(scratch) / "shop", Path(scratch) / "data"
         copy_shop(shop_folder, folder)
         with closing(sqlite3.connect(folder / "shop.sqlite")) as source:
             source.backup(pristine)
         with open_agent(settings.model_copy(update={"data_dir": data}), str(folder), console, clock) as opened:
             yield Place(opened, folder, pristine)
+
+
+@contextmanager
+def beside(opened: Opened, shop_folder: Path, clock: Clock, *, policy: Path | None = None) -> Iterator[Place]:
+    """A place on another copy of the same shop, with the models and the index that `opened` has loaded.
+
+    `policy` is a policy.yaml in the place of the shop's own. Raises BadSettings for rules that cannot be used.
+    """
+    with (
+        TemporaryDirectory(prefix="storehand-") as scratch,
+        closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
+        ExitStack() as closed_last,
+    ):
+        folder = Path(scratch) / "shop"
+        copy_shop(shop_folder, folder)
+        if policy is not None:
+            shutil.copyfile(policy, folder / "policy.yaml")
+        with closing(sqlite3.connect(folder / "shop.sqlite")) as source:
+            source.backup(pristine)
+        shop = closed_last.enter_context(SqliteShop.open(folder))
+        catalog = opened.catalog.of(shop)
+        desk, review = HandoverDesk(Path(scratch) / HANDOVERS), ReviewList(Path(scratch) / REVIEW)
+        loaded = opened.agent_with.keywords
+        agent_with = partial(
+            Agent,
+            shop,
+            catalog,
+            chooser=loaded["chooser"],
+            transcriber=loaded["transcriber"],
+            desk=desk,
+            settings=loaded["settings"],
+            clock=clock,
+            review=review,
+        )
+        agent = agent_with(opened.model, InMemorySaver())
+        there = replace(opened, agent=agent, shop=shop, agent_with=agent_with, catalog=catalog, desk=desk, review=review)
+        yield Place(there, folder, pristine)
 
 
 def copy_shop(source: Path, target: Path) -> None:
@@ -160,14 +203,14 @@ def state_of(folder: Path) -> State:
     `{"orders": {id: {customer_id, status, address, items: [{variant_id, quantity, unit_price_cents}], payments: [{kind, amount_cents,
     payment_method_id}], shipping_cents}}, "customers": {id: {name, email, phone, address, balances: {method id: cents}}}, "stock":
     {variant id: pieces}, "ledger": [{customer_id, order_id, kind, payment_method_id, amount_cents}], "done": [{customer_id, kind, request,
-    status}], "records": a digest of products, rules, reviews and baskets, which nobody may change}`. `done` are the quotes that were
+    status}], "records": a digest of products, rules, reviews and parcels, which nobody may change}`. `done` are the quotes that were
     committed, in order; `request` is what they did, as tools/shop/quotes.py has it.
     """
     with closing(sqlite3.connect(folder / "shop.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         rows = {name: [dict(row) for row in connection.execute(query)] for name, query in _CHANGING.items()}
         records = hashlib.sha256()
-        for table in ("products", "clauses", "size_charts", "reviews", "baskets", "basket_items", "fulfilments"):
+        for table in ("products", "clauses", "size_charts", "reviews", "fulfilments"):
             for record in connection.execute(f"SELECT * FROM {table}"):
                 records.update(repr(tuple(record)).encode())
         for record in connection.execute("SELECT id, product_id, options, price_cents FROM variants"):

@@ -20,7 +20,9 @@ from agent.train.pictures import captions, read_clothing, read_names
 from tools.catalog.build import index_shop
 from tools.catalog.catalog import Catalog
 from tools.catalog.edge_index import EdgeIndex
+from tools.catalog.index import Hit
 from tools.catalog.photo_encoder import PhotoEncoder
+from tools.identify_product import LIKELY, SHOWN, verdict
 from tools.kit.errors import OperatorError
 from tools.shop.importers import import_shop
 from tools.shop.shop import Shop
@@ -93,13 +95,15 @@ def measure_grocery(
 ) -> dict[str, Any]:
     """Where each photo's product comes among catalogue pictures, with training photos in the gallery, and among names.
 
-    The gallery holds no photos of the classes in `unseen`; with any, figures of their photos alone stand under "unseen" too.
+    "told" is what the agent would say, as `told_of` counts it. The gallery holds no photos of the classes in `unseen`; with any,
+    figures of their photos alone stand under "unseen" too.
     """
     gallery: dict[str, list[Path]] = {}
     for path, product in read_labelled_photos(grocery, grocery / "train.txt"):
         if product not in unseen:
             gallery.setdefault(product, []).append(path)
     found: dict[str, Places] = {}
+    hits: dict[str, list[list[Hit]]] = {}
     text_encoder = text_encoder_of(settings)
     with TemporaryDirectory() as apart:
         import_shop("grocery-store", grocery, Path(apart) / "shop")
@@ -109,11 +113,13 @@ def measure_grocery(
                 try:
                     index_shop(its, index, text_encoder, lambda: models.pictures, Path(apart) / "vectors.sqlite")
                     catalog = Catalog.open(its, index, text_encoder, lambda: models.pictures)
-                    found[what] = identify_photos(catalog, track(photos, what))
+                    hits[what] = identify_photos(catalog, track(photos, what))
+                    found[what] = places_of(hits[what], photos)
                 finally:
                     index.close()
     found |= name_photos(models, photos, read_names()["grocery"])
     result: dict[str, Any] = {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
+    result["told"] = told_of(hits["nearest_picture"], photos)
     if unseen:
         alone = [number for number, (_, product) in enumerate(photos) if product in unseen]
         if not alone:
@@ -121,6 +127,8 @@ def measure_grocery(
         result["unseen"] = {"photos": len(alone)} | {
             what: shares([places[number] for number in alone]) for what, places in found.items()
         }
+        nearest = hits["nearest_picture"]
+        result["unseen"]["told"] = told_of([nearest[number] for number in alone], [photos[number] for number in alone])
     return result
 
 
@@ -134,16 +142,43 @@ def measure_clothing(models: PhotoModels, clothing: Path) -> dict[str, Any]:
     return {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
 
 
-def identify_photos(catalog: Catalog, photos: Iterable[Labelled]) -> Places:
-    """Look for each photo's product among the catalogue's pictures."""
-    places: Places = []
-    for path, product in photos:
+def identify_photos(catalog: Catalog, photos: Iterable[Labelled]) -> list[list[Hit]]:
+    """The products whose pictures are nearest to each photo, and one more than counts."""
+    found = []
+    for path, _ in photos:
         with Image.open(path) as photo:
-            found = [hit.id for hit in catalog.identify(photo, NEAREST)]
-        places.append(found.index(product) if product in found else None)
-    if not places:
+            found.append(catalog.identify(photo, NEAREST + 1))
+    if not found:
         raise OperatorError("the list names no photos.")
-    return places
+    return found
+
+
+def places_of(found: Sequence[Sequence[Hit]], photos: Sequence[Labelled]) -> Places:
+    """Where each photo's product came."""
+    ids = [[hit.id for hit in hits[:NEAREST]] for hits in found]
+    return [row.index(product) if product in row else None for row, (_, product) in zip(ids, photos, strict=True)]
+
+
+def told_of(found: Sequence[Sequence[Hit]], photos: Sequence[Labelled]) -> dict[str, dict[str, float]]:
+    """What the agent would say to each photo, and what it would if the shop did not have the product: shares of all photos.
+
+    "named" is one product alone, "named_right" where it is the photo's, "asked" a question between several, "asked_right" where the
+    photo's is among them, "not_ours" that the shop has nothing like it.
+    """
+    told: dict[str, dict[str, float]] = {}
+    for which in ("in_catalogue", "not_in_catalogue"):
+        counts = dict.fromkeys(("named", "named_right", "asked", "asked_right", "not_ours"), 0)
+        for hits, (_, product) in zip(found, photos, strict=True):
+            left = [hit for hit in hits if which == "in_catalogue" or hit.id != product][:SHOWN]
+            said = verdict([hit.score for hit in left])
+            shown = [hit.id for hit in left if hit.score >= LIKELY]
+            counts["named"] += said == "this"
+            counts["named_right"] += said == "this" and shown[0] == product
+            counts["asked"] += said == "one_of_these"
+            counts["asked_right"] += said == "one_of_these" and product in shown
+            counts["not_ours"] += said == "not_ours"
+        told[which] = {what: count / len(photos) for what, count in counts.items()}
+    return told
 
 
 def name_photos(

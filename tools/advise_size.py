@@ -95,8 +95,10 @@ def _named_in(context: ToolContext, text: str) -> Product | None:
     """The product whose title, or most of it, the text holds; None if none or several."""
     ids = [hit.id for hit in context.catalog.search(text, context.language, Filters(), CANDIDATES)]
     ids += [item.product_id for _, item in _bought(context)]
-    candidates = [found for each in dict.fromkeys(ids) if (found := context.shop.product(each)) and sizes_of(found)]
-    whole = [each for each in candidates if any(mentions(text, title) for title in each.title.all())]
+    known = [found for each in dict.fromkeys(ids) if (found := context.shop.product(each))]
+    # Who names a bag by its title is told that it has no sizes.
+    whole = [each for each in known if any(mentions(text, title) for title in each.title.all())]
+    candidates = [each for each in known if sizes_of(each)]
     if whole:
         return max(whole, key=lambda each: max(len(title) for title in each.title.all()))
     shares = {each.id: max(_share(title, text) for title in each.title.all()) for each in candidates}

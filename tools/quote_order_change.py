@@ -17,7 +17,9 @@ _ADDRESS = re.compile(
     re.I,
 )
 _REMOVE = re.compile(
-    r"\b(?:remove|without|leave out|drop|take (?:out|off)|delete)\b|去掉|删掉|不要.{0,8}(?:那|这)?[件个双条]|拿掉|减掉", re.I
+    r"\b(?:remove|without|leave out|drop|take (?:out|off)|delete)\b|\btake\b[^.?!]{1,40}\bout of\b"
+    r"|去掉|删掉|不要.{0,8}(?:那|这)?[件个双条]|拿掉|减掉|不要了|不想要了",
+    re.I,
 )
 
 

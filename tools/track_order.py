@@ -10,7 +10,7 @@ from tools.kit.aftersales import address_text, day_text, item_text, method_text,
 from tools.kit.answers import asks_balance, asks_price, asks_total
 from tools.kit.facts import Fact, Facts
 from tools.kit.naming import parts_about
-from tools.kit.reading import calls_an_order
+from tools.kit.reading import calls_an_order, points_back
 from tools.kit.tool import Runtime, ToolContext, customer_tool
 from tools.shop.types import Order, format_money
 
@@ -47,8 +47,9 @@ def track_order(
         return _told(context, [_describe(context, each, said) for each in holding])
     if not orders:
         return context.refuse("no_orders", "orders")
-    if len(orders) == 1:
-        return _told(context, [_describe(context, orders[0], said)])
+    told_of = [each for each in orders if each.id in context.orders_told]
+    if len(orders) == 1 or (len(told_of) == 1 and points_back(said)):
+        return _told(context, [_describe(context, (told_of or orders)[0], said)])
     underway = [candidate for candidate in orders if candidate.status in ("pending", "processed", "shipped")]
     first = (underway or orders)[0]
     others = [candidate for candidate in orders if candidate.id != first.id][: LISTED_AT_ONCE - 1]

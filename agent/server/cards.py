@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote as url_quote
+from zoneinfo import ZoneInfo
 
 from agent.events import Step, Turn
 from tools.catalog.catalog import Catalog
@@ -64,6 +65,7 @@ class Cards:
     def quote(self, quote: Quote, steps: Iterable[Step], language: Language) -> dict[str, Any]:
         """A quote that waits for a yes; its lines are the facts that tell it."""
         lines = [fact.text for step in steps for fact in step.facts if fact.source == f"quote:{quote.id}"]
+        zone = ZoneInfo(self._shop.info.timezone)
         title, *rest = lines or [phrase(f"quote_{quote.kind}", language, order=quote.request.order_id or "")]
         total = {
             "amount": quote.total_cents,
@@ -78,6 +80,8 @@ class Cards:
             "total": total if quote.moves else None,
             "clauses": list(quote.clauses),
             "validUntil": quote.valid_until.isoformat(),
+            # As the reply says it, in the shop's time: a card that tells the customer's own time replaces it.
+            "validText": phrase("quote_valid", language, until=f"{quote.valid_until.astimezone(zone):%H:%M}"),
         }
 
     def sources(self, turn: Turn) -> list[dict[str, str]]:

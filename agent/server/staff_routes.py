@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -14,7 +13,7 @@ from agent.handover import HandoverDesk, HeldBySomebodyElse, NoHandover, Nothing
 from agent.server.history import Shape, ShownMessage, with_runs
 from agent.server.listing import Analytics, Listed, analytics_of, list_conversations
 from agent.server.problems import Problem, responses
-from agent.server.scenarios import scenario_of
+from agent.server.scenarios import scenario_of, scenario_yaml
 from agent.server.services import Server, Services, address_of, bearer
 from agent.server.streams import staff_stream
 
@@ -268,12 +267,11 @@ def close(server: Server, staff: Staff, conversation: Id, body: GiveBack) -> Non
     responses={200: {"content": {"application/yaml": {"schema": {"type": "object"}}}}, **responses(401, 404)},
 )
 def scenario(server: Server, _: Staff, conversation: Id) -> Response:
-    """The conversation as a scenario for `storehand eval run`: what the customer did and what came of it."""
-    kept = server.store.conversation(conversation)
-    if kept is None:
+    """The conversation as a scenario for `storehand eval`: what was said and which tools it came to."""
+    made = scenario_of(server.store, server.shop, conversation)
+    if made is None:
         raise Problem(404, "no_such_conversation", "There is no such conversation.")
-    told = scenario_of(server, kept)
-    return Response(yaml.safe_dump(told, allow_unicode=True, sort_keys=False), media_type="application/yaml")
+    return Response(scenario_yaml(made), media_type="application/yaml")
 
 
 @router.get("/analytics", responses=responses(401, 422))

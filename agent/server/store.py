@@ -256,6 +256,11 @@ class Store:
             )
             return done.rowcount > 0
 
+    def conversation_ids(self) -> list[str]:
+        """Every conversation, oldest first."""
+        with self.database.connected() as connection:
+            return [row["id"] for row in connection.execute("SELECT id FROM conversations ORDER BY made_at")]
+
     def conversations_of(self, customer_id: str) -> list[str]:
         """The conversations of a customer, oldest first: signed in, or as whom a visitor proved themselves to be."""
         with self.database.connected() as connection:

@@ -65,7 +65,7 @@ class Plan:
     """What decides the result, besides the pictures."""
 
     epochs: int = 5
-    distortions: int = 4
+    distortions: int = 2
     """Views of each picture beside the whole."""
     copies: int = 4
     """How often a catalogue picture is distorted for each time that a photo is: there are few of them."""

@@ -24,7 +24,8 @@ from tools.kit.errors import OperatorError
 from tools.shop.types import LANGUAGES, Language
 
 NAMES = Path(__file__).with_name("photos.yaml")
-BATCH = 16
+BATCH, AT_ONCE = 16, 2
+"""Pictures kept at a time, and seen at a time: what the early stages make of more does not fit the processor's cache."""
 WHOLE = 0
 """The view of a picture as it is; all others are distorted, each in a way of its own."""
 PLAIN = 235
@@ -148,8 +149,12 @@ class Views:
 
     def _frozen(self, pixels: Tensor) -> Tensor:
         with torch.inference_mode():
-            stem = self._tower.bn1(self._tower.conv_stem(pixels.contiguous(memory_format=torch.channels_last)))
-            activations: Tensor = self._tower.blocks[:FROZEN_STAGES](stem)
+            activations = torch.cat([self._stages(each) for each in pixels.split(AT_ONCE)])
+        return activations
+
+    def _stages(self, pixels: Tensor) -> Tensor:
+        stem = self._tower.bn1(self._tower.conv_stem(pixels.contiguous(memory_format=torch.channels_last)))
+        activations: Tensor = self._tower.blocks[:FROZEN_STAGES](stem)
         return activations
 
     def _look(self, number: int, view: int) -> Tensor:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from undecided import ASKED
 
 from agent.events import Said, ToolStarted, Turn
 from agent.models.scripted import Scripted
 from agent.resources import Opened
 from agent.session import Session
 from agent.turn import Agent, Message
+from eval.obedient import ASKED
 from tools.kit.errors import ModelFailed
 
 pytestmark = pytest.mark.real  # the encoders and the demo shop are the real ones

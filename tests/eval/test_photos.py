@@ -11,8 +11,9 @@ from places import shared_data
 from typer.testing import CliRunner
 
 from eval.bench import app
-from eval.photos import PhotoModels, WithPhotos, identify_photos, name_photos, read_labelled_photos, shares
+from eval.photos import PhotoModels, WithPhotos, identify_photos, name_photos, places_of, read_labelled_photos, shares, told_of
 from tools.catalog.index import Hit
+from tools.identify_product import LIKELY
 from tools.kit.errors import OperatorError
 from tools.shop.shop import Shop
 from tools.shop.types import LocalText, Product, Variant
@@ -39,9 +40,18 @@ def grocery(tmp_path: Path) -> Path:
 
 
 def test_photos_count_as_first_among_five_or_not_found(grocery: Path) -> None:
-    places = identify_photos(cast(Any, ByName()), read_labelled_photos(grocery, grocery / "val.txt"))
+    photos = read_labelled_photos(grocery, grocery / "val.txt")
+    places = places_of(identify_photos(cast(Any, ByName()), photos), photos)
     assert places == [0, 1, None]
     assert shares(places) == {"top1": pytest.approx(1 / 3), "top5": pytest.approx(2 / 3)}
+
+
+def test_what_is_told_is_counted_with_the_product_in_the_catalogue_and_without_it() -> None:
+    photos = [(Path("1.png"), "red"), (Path("2.png"), "blue")]
+    found = [[Hit("red", 0.95), Hit("blue", 0.1)], [Hit("red", LIKELY + 0.02), Hit("blue", LIKELY + 0.01), Hit("green", 0.0)]]
+    told = told_of(found, photos)
+    assert told["in_catalogue"] == {"named": 0.5, "named_right": 0.5, "asked": 0.5, "asked_right": 0.5, "not_ours": 0}
+    assert told["not_in_catalogue"] == {"named": 0.5, "named_right": 0, "asked": 0, "asked_right": 0, "not_ours": 0.5}
 
 
 def test_a_limit_takes_photos_from_the_whole_list(grocery: Path) -> None:

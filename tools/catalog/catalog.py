@@ -5,6 +5,7 @@ whose price or stock changed since the index was made is never shown for what it
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -83,6 +84,12 @@ class Catalog:
     ) -> Self:
         """The catalogue of a shop that was indexed. Raises IndexMissing or EncoderMismatch."""
         return cls(shop, index, text_encoder, photo_encoder, queries)
+
+    def of(self, shop: Shop) -> Self:
+        """The same index and encoders for a copy of the shop, whose prices and stock may be others."""
+        twin = copy(self)
+        twin._shop = shop
+        return twin
 
     @property
     def is_stale(self) -> bool:

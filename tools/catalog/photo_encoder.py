@@ -24,7 +24,6 @@ from safetensors.torch import load_file, save_file
 from tools.catalog.photo_model import TRAINED
 from tools.kit.errors import BadSettings, WeightsUnavailable
 
-BATCH = 8
 LOCAL, OPEN_CLIP_CONFIG = "local-dir:", "open_clip_config.json"
 QUERY_PREFIX = "query: "
 """What e5 wants before every short text. Source: Wang et al. 2024, arXiv:2402.05672."""
@@ -54,12 +53,12 @@ class PhotoEncoder:
     def photos(self, pictures: Sequence[Image.Image]) -> Floats:
         """Vectors of shape (len(pictures), dimensions), unit length; transparent parts count as white."""
         vectors = np.empty((len(pictures), self.dimensions), dtype=np.float32)
-        for start in range(0, len(pictures), BATCH):
-            views = torch.stack([self._prepare(on_white(picture)) for picture in pictures[start : start + BATCH]])
+        # One by one: what the early stages make of many pictures does not fit the processor's cache, and takes twice as long.
+        for place, picture in enumerate(pictures):
             with torch.inference_mode():
-                embedded = self._embed(views.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-                of_views = torch.nn.functional.normalize(embedded.float()).reshape(len(views), -1, self.dimensions)
-                vectors[start : start + BATCH] = torch.nn.functional.normalize(of_views.mean(1)).numpy()
+                views = self._prepare(on_white(picture)).contiguous(memory_format=torch.channels_last)
+                of_views = torch.nn.functional.normalize(self._embed(views).float())
+                vectors[place] = torch.nn.functional.normalize(of_views.mean(0), dim=0).numpy()
         return vectors
 
 
@@ -205,46 +204,6 @@ def write_open_clip(pth: Path, text_encoder: Path, trained: Path, out: Path) -> 
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
-
-
-LITE2_DIMENSIONS = 352 + 1280
-LITE2_PIXELS = 260
-LITE2_MEAN, LITE2_STD = 0.498, 0.502
-LITE2_CENTRE = 0.75
-
-
-def load_efficientnet_lite2(pth: Path) -> PhotoEncoder:
-    """EfficientNet-Lite2 trained on ImageNet: the pooled last stage (352-d) beside the pooled feature (1280-d).
-
-    Seen are the whole picture and the middle three quarters of it. Both steps were measured on 296 customers' photos against
-    81 catalogue pictures: the nearest is right in 0.39 with the feature of the whole picture, in 0.45 like this.
-    `pth` holds the weights of lukemelas' EfficientNet-PyTorch port; timm's tf_efficientnet_lite2 computes the same features.
-    Raises WeightsUnavailable if the file is missing or holds something else.
-    Source: Tan and Le 2019, arXiv:1905.11946.
-    """
-    # Imported when needed: most conversations send no photo, and this takes seconds.
-    from torchvision.transforms import v2
-
-    model = load_tower(pth, None)
-    to_tensor = v2.Compose(
-        [
-            v2.Resize((LITE2_PIXELS, LITE2_PIXELS), interpolation=v2.InterpolationMode.BICUBIC),
-            v2.PILToTensor(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([LITE2_MEAN] * 3, [LITE2_STD] * 3),
-        ]
-    )
-
-    def prepare(picture: Image.Image) -> torch.Tensor:
-        middle = v2.functional.center_crop(picture, [max(1, round(LITE2_CENTRE * min(picture.size)))])
-        return torch.stack([to_tensor(picture), to_tensor(middle)])
-
-    def embed(views: torch.Tensor) -> torch.Tensor:
-        last_stage = model.blocks(model.bn1(model.conv_stem(views)))
-        pooled = (last_stage.mean((2, 3)), model.bn2(model.conv_head(last_stage)).mean((2, 3)))
-        return torch.cat([torch.nn.functional.normalize(part) for part in pooled], dim=1)
-
-    return PhotoEncoder(embed, prepare, LITE2_DIMENSIONS, f"photo-{_file_digest(pth)}-2views-{LITE2_DIMENSIONS}")
 
 
 def _timm_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

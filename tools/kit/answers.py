@@ -52,9 +52,30 @@ def is_yes(text: str) -> bool:
     return _consists_of(text, "agree", "politeness") and not is_no(text)
 
 
+_DEEDS = {
+    "return": re.compile(r"退(?:货|款)?(?:了)?吧?|\b(?:return|refund) (?:it|them)|\bsend (?:it|them) back", re.I),
+    "exchange": re.compile(r"换(?:货)?(?:了)?吧?|\b(?:exchange|swap) (?:it|them)", re.I),
+    "cancellation": re.compile(r"取消(?:了)?吧?|\bcancel (?:it|the order)", re.I),
+}
+
+
+def agrees_to(text: str, kind: str) -> bool:
+    """Whether the message agrees to an offer of this kind, which it may name: "yes, send it back", 「好的，退吧」."""
+    deed = _DEEDS.get(kind)
+    return is_yes(text) or (deed is not None and is_yes(deed.sub(" ", text)))
+
+
 def is_no(text: str) -> bool:
     """Whether the message declines, and says nothing else."""
     return _consists_of(text, "decline", "politeness")
+
+
+_NOT_CANCEL = re.compile(r"\b(?:don't|do not|not)\s+(?:want to\s+|wish to\s+)?cancel\b|(?:不|别|先不)(?:要|想|用)?取消", re.I)
+
+
+def keeps_order(text: str) -> bool:
+    """Whether the message says that an order shall not be cancelled (any more)."""
+    return bool(_NOT_CANCEL.search(_plain(text)))
 
 
 def only_asks_for_help(text: str) -> bool:
@@ -442,7 +463,8 @@ def read_address(text: str, current: Address) -> Address | None:
 
     English: "12 Oak Street, Apt 4, Portland, ME 04101"; Chinese: 「上海市浦东新区张杨路 500 号 8 号楼」.
     """
-    body = _ADDRESS_LEAD.sub("", _plain(text)).strip(" .。")
+    # An order's number is no house's.
+    body = _ADDRESS_LEAD.sub("", _ORDER_NUMBER.sub(" ", _plain(text))).strip(" .。")
     if _CHINESE.search(body):
         return _chinese_address(body, current)
     body = _AFTER_ADDRESS.sub("", body).strip(" ,.")
@@ -492,6 +514,7 @@ _AFTER_ADDRESS = re.compile(
     r"|(?<=[\w)])[.!?]\s+(?:I|I'm|I've|My|We|Thanks|Thank|Please|Sorry|Can|Could|And|It)\b.*$",
     re.I,
 )
+_ORDER_NUMBER = re.compile(r"\border\s*(?:number|no\.?)?\s*#?\s*w?\d+|订单号?[:：#]?\s*\d+", re.I)
 _ADDRESS_LEAD = re.compile(
     r"^.*?(?:\b(?:address (?:is|to|should be)|(?:send|ship|deliver)(?: it| them| that)?(?: instead)? to|change it to|to this address|"
     r"it's|it is|to)\b:?|(?:改成|改为|改到|换成|换到|寄到|送到|地址是|地址为|新地址|收货地址)[：:是为]?"

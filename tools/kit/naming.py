@@ -274,9 +274,11 @@ def _value_places(plain: str, name: str, value: str, spellings: Sequence[str]) -
 def mentions_code(plain: str, word: str) -> bool:
     """Whether a one- or two-letter size stands in the text as one: beside "size", "in", a bracket or a comma, or alone."""
     letter = re.escape(word)
+    before = r"\b(?:size|sizes|in|an?|the|to|for|it|then|need|want|take|wear)"
     return bool(
-        re.search(rf"\b(?:size|sizes|in|an?|the|to|for)\s+{letter}(?![a-z0-9'])|(?<![a-z0-9']){letter}\s+(?:size|one)\b", plain)
-        or re.search(rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:please\W*)?$|(?<![a-z0-9]){letter}\s?[码号]", plain)
+        re.search(rf"{before}\s+{letter}(?![a-z0-9'])|(?<![a-z0-9']){letter}\s+(?:size|one)\b", plain)
+        or re.search(rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:please\W*)?$|(?<![a-z0-9]){letter}\s?[码号的]", plain)
+        or re.search(rf"[换要改选穿成]\s?{letter}(?![a-z0-9'])", plain)
     )
 
 
@@ -311,7 +313,7 @@ def _number_places(plain: str, name: str, value: str) -> list[tuple[int, int]]:
     unit = _UNITS.get(name.lower(), name.lower().removesuffix("s"))
     pattern = (
         rf"\b{words}\s*(?:of|is|in|to|:|eu|us|uk)?\s*{number}(?![\d.]*\d)|(?<![\d.]){number}[\s-]?(?:{words}|{re.escape(unit)}s?)\b"
-        rf"|^\W*{number}\W*(?:please\W*)?$|\b(?:in|an?|the|to)\s+{number}(?![\d.]*\d|%|\s*(?:day|week|time|item|order|of))(?=\s*(?:[,.!?]|$|and|instead|please|one))"
+        rf"|^\W*{number}\W*(?:please\W*)?$|\b(?:in|an?|the|to|it|then|need|want|take|wear)\s+{number}(?![\d.]*\d|%|\s*(?:day|week|time|item|order|of))(?=\s*(?:[,.!?]|$|and|instead|please|one))"
     )
     return [(found.start(), found.end()) for found in re.finditer(pattern, plain)]
 

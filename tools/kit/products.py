@@ -1,11 +1,15 @@
 """Products as facts: what a customer is told of a product, with today's price and stock from the shop."""
 
+import re
 from collections.abc import Sequence
 
+from tools.catalog.passages import sentences
 from tools.kit.facts import Fact, Facts, Rest
 from tools.kit.reading import LETTER_SIZES, asked_options, matching_variants
 from tools.kit.tool import ToolContext
 from tools.shop.types import Product, Variant, format_money
+
+_PRICE = re.compile(r"[$¥€£]\s?\d|\d\s?(?:美元|元|dollars?\b|USD\b)", re.I)
 
 
 def price_text(context: ToolContext, variants: tuple[Variant, ...]) -> str:
@@ -126,6 +130,9 @@ def _further_facts(context: ToolContext, product: Product) -> list[Fact]:
         for name, value in product.attributes.items()
     ]
     if product.description:
-        # A supplier's text may be pages long; its beginning describes, the rest would crowd out the other facts.
-        texts.append(product.description.in_language(context.language)[:300])
+        # A supplier's text may be pages long; its beginning describes, the rest would crowd out the other facts. What a product costs is
+        # told by its variants, never by a text.
+        said = sentences(product.description.in_language(context.language))
+        described = ("" if context.language == "zh" else " ").join(each for each in said if not _PRICE.search(each))[:300]
+        texts += [described] if described else []
     return [Fact(text=text, source=source) for text in texts]

@@ -16,16 +16,16 @@ the item decides. What a rule says in words stands in the clause it names; that 
 Every section that is there ends with rules for everything (no `for`), and these leave no day without a rule.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-import yaml
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
+from tools.kit.checked_yaml import line_of, read_yaml
 from tools.kit.errors import BadSettings
 from tools.shop.types import Cents, Id, LocalText, OrderStatus, Record
 
@@ -240,16 +240,6 @@ def _fits(scope: Scope, case: Case) -> bool:
     return True
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves days as text: then a day that does not exist is found where every other bad value is, with its line."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    start: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def load_policy(path: Path, clause_ids: Iterable[str] | None = None) -> Policy:
     """Read and check policy.yaml; an empty policy if there is no such file.
 
@@ -258,60 +248,12 @@ def load_policy(path: Path, clause_ids: Iterable[str] | None = None) -> Policy:
     """
     if not path.is_file():
         return Policy()
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_Loader)
-        values = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BadSettings(f"'{path}' is not valid YAML ({error}); mend it.") from error
-    for key in _doubled(node):
-        # YAML would silently keep the last one, and drop a rule that forbids.
-        raise BadSettings(f"'{path}', line {key.start_mark.line + 1}: '{key.value}' stands here twice; leave one.")
-    try:
-        policy = Policy.model_validate(values if values is not None else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadSettings(f"'{path}', line {_line(node, first['loc'])}: {where}: {first['msg']}; mend it.") from error
+    policy, node = read_yaml(path, Policy)
     known = None if clause_ids is None else set(clause_ids)
     for section in SECTIONS:
         for number, problem in _problems(getattr(policy, section), known):
-            raise BadSettings(f"'{path}', line {_line(node, (section, number))}: {section}: {problem}.")
+            raise BadSettings(f"'{path}', line {line_of(node, (section, number))}: {section}: {problem}.")
     return policy
-
-
-def _doubled(root: Any) -> Iterator[yaml.ScalarNode]:
-    """Keys that stand in their mapping a second time."""
-    nodes, seen = [root], set[int]()
-    while nodes:
-        node = nodes.pop()
-        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
-            continue
-        seen.add(id(node))  # an alias may lead back
-        if isinstance(node, yaml.MappingNode):
-            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            yield from (key for number, key in enumerate(keys) if key.value in {each.value for each in keys[:number]})
-            nodes += [value for _, value in node.value]
-        else:
-            nodes += node.value
-
-
-def _line(node: Any, path: Sequence[int | str]) -> int:
-    """The line, from 1, of the deepest part of the document that `path` leads to."""
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            key, value = found[0]
-            if not isinstance(value, yaml.CollectionNode):
-                return int(key.start_mark.line) + 1
-            node = value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        else:
-            break
-    return int(node.start_mark.line) + 1 if node is not None else 1
 
 
 def _problems(rules: Sequence[Rule], clause_ids: set[str] | None) -> Iterable[tuple[int, str]]:

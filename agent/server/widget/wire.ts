@@ -27,6 +27,8 @@ export interface Quote {
   total: Money | null;
   clauses: string[];
   validUntil: string;
+  /** How the reply says until when, in the time of the shop. */
+  validText?: string;
 }
 
 export interface Settled {
@@ -92,6 +94,8 @@ export interface Session {
   expires_at: string;
   signed_in: boolean;
   shop: { name: Record<Language, string>; currency: string };
+  /** Replies can be read aloud. */
+  voice?: boolean;
 }
 
 export type Identity = { jwt: string } | { customer: string; hash: string };

@@ -185,8 +185,10 @@ def test_an_answer_whose_model_breaks_ends_with_a_reference(open_counter: Open) 
 
 def test_a_quote_is_shown_as_a_card_and_its_button_confirms_it_once(counter: Counter) -> None:
     with Visit(counter, "c001") as visit:
-        (card,) = custom(visit.say(CANCEL), "quote")
+        offered = visit.say(CANCEL)
+        (card,) = custom(offered, "quote")
         assert card["kind"] == "cancellation"
+        assert card["validText"] in text_of(offered)
         assert card["lines"]
         assert card["total"]["currency"] == "USD"
         assert visit.history()["pendingQuote"] == card

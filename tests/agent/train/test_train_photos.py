@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 from places import shared_data
 
 from agent.train import photos as training
-from agent.train.photos import Base, Exam, Lessons, Plan, Student, learn_data_sets, learn_shop, train
+from agent.train.photos import Base, Course, Exam, Lessons, Plan, Student, learn_data_sets, learn_shop, train
+from agent.train.photos_report import write_card
 from agent.train.pictures import Picture, Views, captions, cut_out, distorted, read_grocery, read_names
 from tools.catalog.photo_encoder import IMAGE_PROJECTION, IMAGE_TOWER, TEXT_PROJECTION, read_trained
 from tools.kit.errors import OperatorError
@@ -239,6 +240,18 @@ def test_what_was_learnt_is_written_under_openclips_names(tower: TinyTower, tmp_
     assert not any(name.startswith(f"{IMAGE_TOWER}blocks.4") for name in tensors), "frozen stages are not written"
     again = Student(TinyTower(), out, SAID)
     torch.testing.assert_close(again.text.weight, student.text.weight, atol=1e-3, rtol=1e-3)
+
+
+def test_the_model_card_tells_what_was_learnt_from_what_and_how(tower: TinyTower, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    Student(tower, None, SAID).save(out, "storehand train photos")
+    course = Course([{"clothing, words, en": 0.125}, {"clothing, words, en": 0.875}], best=1)
+    grocery, clothing = shared_data("grocery_store"), shared_data("clothing_small")
+    card = write_card(out, course, PLAN, "storehand train photos --grocery g", tmp_path / "lite2.pth", grocery, clothing)
+    told = card.read_text(encoding="utf-8")
+    assert "| clothing, words, en | 12.5% | 87.5% |" in told
+    assert "2,640 photos and 81 catalogue pictures" in told
+    assert "`storehand train photos --grocery g`" in told
 
 
 def test_captions_of_different_things_differ_before_training(tower: TinyTower) -> None:

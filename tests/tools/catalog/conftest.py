@@ -5,7 +5,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from tools.catalog.e5_pack import convert
-from tools.catalog.photo_encoder import PhotoEncoder, load_efficientnet_lite2
+from tools.catalog.photo_encoder import PhotoEncoder, load_embedded
 from tools.catalog.text_encoder import TextEncoder
 
 WEIGHTS = user_cache_path("storehand") / "weights"
@@ -33,4 +33,4 @@ def photo_encoder() -> PhotoEncoder:
     pths = list((WEIGHTS / "efficientnet-lite2").glob("*.pth"))
     if not pths:
         pytest.skip('the weights are not here: run "storehand weights"')
-    return load_efficientnet_lite2(pths[0])
+    return load_embedded(pths[0])

@@ -31,6 +31,7 @@ from tools.kit.answers import (
     wants,
     wants_cheaper,
     wants_to_go_with,
+    would_rather_have,
 )
 from tools.kit.errors import ModelFailed
 from tools.kit.reading import mentions, points_back, shown_position
@@ -176,6 +177,9 @@ class Decider:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
+        if allowed[0] in _LOOKING and turn.photo is None and would_rather_have(wish):
+            turn.meter.why.append("who has something and would rather have another wants it swapped")
+            return call(quote_exchange.name)
         likeliest = list(shares)[:2]
         if (
             names_product

@@ -148,6 +148,12 @@ def asks_balance(text: str) -> bool:
     return bool(asks and _pattern("balance").search(plain) and _pattern("methods", "gift_card").search(plain))
 
 
+def would_rather_have(text: str) -> bool:
+    """Whether the text says that the customer has something and would rather have another: "I got the red one, but I'd prefer blue"."""
+    plain = _plain(text)
+    return bool(_pattern("had").search(plain) and _pattern("rather").search(plain))
+
+
 def wants_same_again(text: str) -> bool:
     """Whether the text asks for another piece of the very same kind."""
     return bool(_pattern("same_again").search(_plain(text)))

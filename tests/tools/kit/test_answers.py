@@ -4,11 +4,13 @@ import pytest
 
 from tests.tools.demo_shop import DemoShop
 from tools.kit.answers import (
+    asks_balance,
     corrects,
     is_angry,
     is_no,
     is_yes,
     names_person,
+    only_asks_for_help,
     read_address,
     read_items,
     read_method,
@@ -17,6 +19,7 @@ from tools.kit.answers import (
     read_postcodes,
     read_reason,
     read_variant,
+    would_rather_have,
 )
 from tools.shop.quotes import Units
 from tools.shop.types import Address, PaymentMethod
@@ -122,6 +125,38 @@ def test_payment_methods_are_those_of_the_customer() -> None:
     assert read_method("to my paypal", own) is None
     assert read_method("退到微信", (*own, WECHAT)) == WECHAT
     assert read_method("card 9999888877776666", (GIFT,)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "swaps"),
+    [
+        ("I got the red lamp but I'd prefer a blue one", True),
+        ("我收到的是红色，但我想要蓝色", True),
+        ("I'd prefer a blue lamp", False),
+        ("I bought a lamp last year. Do you have another?", False),
+    ],
+)
+def test_who_has_something_and_would_rather_have_another_is_heard(text: str, swaps: bool) -> None:
+    assert would_rather_have(text) is swaps
+
+
+def test_what_is_left_on_a_card_is_a_question_and_paying_with_it_is_none() -> None:
+    assert asks_balance("How much is on my gift card?")
+    assert asks_balance("我的礼品卡余额还有多少？")
+    assert not asks_balance("Please use my gift card balance for the difference.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hi, can you help me with something I bought?", "I have a question about my order.", "你好，我想咨询一下我的订单。"],
+)
+def test_a_bare_call_for_help_is_heard(text: str) -> None:
+    assert only_asks_for_help(text)
+
+
+@pytest.mark.parametrize("text", ["Can you help me return a lamp?", "I have a question about refunds", "hello", "我想咨询退货"])
+def test_a_wish_is_no_bare_call_for_help(text: str) -> None:
+    assert not only_asks_for_help(text)
 
 
 def test_an_english_address_is_taken_apart() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from agent.examples import REPLY
 from agent.intake import mask_private
-from agent.session import Choice, Past
+from agent.session import Choice, Doubt, Past
 from tools.kit.answers import (
     EMAIL,
     calls_it_off,
@@ -37,9 +37,11 @@ from tools.shop.shop import Shop
 from tools.shop.types import Address, Customer, Language, Order
 
 _QUESTION = re.compile(
-    r"[?？]\s*$|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
+    r"[?？]\s*$|有没有|[吗么]\s*[。!！?？]*\s*$|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are)\b", re.I
 )
 _INSTEAD = re.compile(r"\b(?:instead|rather)\b|退到|退回到|改成|改用|换成", re.I)
+SHORT_ANSWER = 60
+"""Characters of a message that corrects a number and wants nothing else."""
 CLEAR = 0.5
 """Share of the evidence from which an answer in the customer's own words picks one of what was offered."""
 _STEP = re.compile(r"\b(?:bigger|larger|smaller|size up|size down)\b|[大小][一点]", re.I)
@@ -126,6 +128,25 @@ def _picked(asked: Asked, position: int) -> str:
     if asked.slot == "variant" and asked.about:
         return f"{PICKED}{asked.about} {PICKED}{chosen}"
     return chosen if asked.slot == "order" else f"{PICKED}{chosen}"
+
+
+def doubtful_order(said: str, doubtful: Sequence[str], orders: Sequence[Order]) -> str | None:
+    """A spoken order number that may have been misheard and is none of the customer's; None where nothing depends on one."""
+    own = {"".join(re.findall(r"\d", order.id)) for order in orders}
+    number = next((each for each in doubtful if each in said and each not in own), None)
+    is_bare = number is not None and "".join(character for character in said if character.isalnum()) == number
+    return number if number is not None and (is_bare or calls_an_order(said)) else None
+
+
+def settled(doubt: Doubt | None, said: str) -> str:
+    """The message, or what it stands for as an answer to "I heard 4217, is that right?": with the number confirmed or corrected."""
+    if doubt is None:
+        return said
+    if is_yes(said):
+        return doubt.said
+    other = re.sub(r"(?<=\d)[ -](?=\d)", "", said)
+    numbers = [number for number in re.findall(r"\d{3,}", other) if number != doubt.number]
+    return doubt.said.replace(doubt.number, numbers[-1]) if numbers and len(said) < SHORT_ANSWER else said
 
 
 def choice_made(

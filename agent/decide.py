@@ -96,6 +96,10 @@ class Decider:
 
     def known_step(self, turn: TurnContext) -> AIMessage | None:
         """What code knows without anybody's choice: agreement, refusal, an answer to our question."""
+        if turn.doubtful is not None:
+            turn.meter.why.append(f"asked whether {turn.doubtful} was heard right")
+            question = turn.phrase("heard_number", number=" ".join(turn.doubtful))
+            return AIMessage(question, additional_kwargs={"doubt": {"number": turn.doubtful, "said": mask_private(turn.said)}})
         if turn.agreed is not None:
             turn.meter.why.append(f"the customer agreed to quote {turn.agreed}")
             return call(commit_quote.name)
@@ -114,7 +118,7 @@ class Decider:
         if (turn.past.done and asks_total(turn.said)) or asks_balance(turn.said):
             turn.meter.why.append("asked what was done comes to, or what is left on a card: the books tell")
             return call(track_order.name)
-        if turn.rest is not None and turn.photo is None and wants_more(turn.said):
+        if turn.rest is not None and turn.photo is None and wants_more(turn.said) and not self._wants_others(turn):
             turn.meter.why.append("the customer wants to see more of the list")
             return call(search_products.name, query=turn.rest.asked[:PLAIN_CHARACTERS])
         if turn.chosen is not None:
@@ -123,6 +127,10 @@ class Decider:
                 return AIMessage(turn.phrase("tell_in_words"))
             return _call_with_words(turn.chosen, turn.said, turn)
         return None
+
+    def _wants_others(self, turn: TurnContext) -> bool:
+        """Whether "anything else?" surely asks for alternatives to what was shown, and not for the next ones of the list."""
+        return self._look_up(turn, turn.said).shares.get(recommend_products.name, 0.0) >= CERTAIN_WISH
 
     def wishes(self, turn: TurnContext) -> list[str]:
         """The message, or what it asks for one after the other ("Where is 1042? And do you sell tents?").
@@ -188,7 +196,8 @@ class Decider:
         if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):
             turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
             return known
-        if search_products.name in allowed and turn.shown and shown_position(wish, len(turn.shown)) is not None:
+        names_shown = bool(turn.shown) and shown_position(wish, len(turn.shown)) is not None
+        if names_shown and search_products.name in allowed and recommend_products.name not in allowed[:2]:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
         if self._settings.unsure == "ask_customer":

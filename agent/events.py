@@ -14,10 +14,11 @@ class _Event(BaseModel):
 
 
 class Heard(_Event):
-    """A voice message was understood as this text."""
+    """A voice message was understood as this text; `doubtful` are numbers in it that may have been misheard."""
 
     kind: Literal["heard"] = "heard"
     text: str
+    doubtful: tuple[str, ...] = ()
 
 
 class ToolStarted(_Event):

@@ -39,14 +39,16 @@ class Slots(BaseModel):
 class Example(BaseModel):
     """One labelled sentence.
 
-    `tool` is several where a good person would have to ask which is meant, the likeliest first. `before` tells what the turn before
-    it was about; `talk` which talk_ phrase answers a "reply".
+    `tool` is several where a good person would have to ask which is meant, the likeliest first; with `any_of`, where each of them would
+    be a right answer or nobody has told yet which one is. `before` tells what the turn before it was about; `talk` which talk_ phrase
+    answers a "reply".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     say: str
     tool: str | tuple[str, ...]
+    any_of: bool = False
     arguments: dict[str, Any] = {}
     before: Before | None = None
     photo: bool = False
@@ -91,7 +93,9 @@ def read_examples(path: Path) -> list[Example]:
 
 def digest_of(examples: Iterable[Example]) -> str:
     """Names what can be learnt from the examples, whatever their order."""
-    lines = sorted(example.model_dump_json(include={"say", "tool", "before", "photo", "talk"}) for example in examples)
+    lines = sorted(
+        example.model_dump_json(include={"say", "tool", "any_of", "before", "photo", "talk"}) for example in examples
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

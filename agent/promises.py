@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from agent.comparing import miscompared
 from tools.kit.facts import Fact
 from tools.kit.phrases import PROMPTS
 from tools.kit.reading import chinese_number, mentions
@@ -122,7 +123,7 @@ class PromiseCheck:
         named = self._products_in(sentence)
         if named:
             return next((fact for fact in untold if _product_of(fact) in named), None)
-        shared = [(len(_content_words(fact.text) & _content_words(sentence)), fact) for fact in untold]
+        shared = [(len(content_words(fact.text) & content_words(sentence)), fact) for fact in untold]
         best = max(shared, key=lambda pair: pair[0], default=(0, None))
         return best[1] if best[0] >= 2 or (best[0] == 1 and len(untold) == 1) else None
 
@@ -148,7 +149,13 @@ class PromiseCheck:
             or _times(lowered, everything)
             or _rules(lowered, [fact.text.lower() for fact in backing])
             or _stock(lowered, everything.lower())
+            or self._comparison(plain)
         )
+
+    def _comparison(self, text: str) -> str | None:
+        if is_negative(text.lower()) or text.rstrip().endswith(("?", "？")):
+            return None
+        return miscompared(text, self._facts, self._titles, claims()["comparisons"])
 
     def _products_in(self, text: str) -> frozenset[str]:
         return frozenset(product for product, titles in self._titles.items() if any(mentions(text, title) for title in titles))
@@ -307,11 +314,11 @@ def tells(text: str, fact: Fact) -> bool:
     if numbers:
         return 2 * len(numbers & _numbers_in(text)) >= len(numbers)
     # Who says "it is a light roast" need not say "roast: light".
-    words = _content_words(_LABEL.sub("", fact.text)) or _content_words(fact.text)
-    return bool(words) and 2 * len(words & _content_words(text)) >= len(words)
+    words = content_words(_LABEL.sub("", fact.text)) or content_words(fact.text)
+    return bool(words) and 2 * len(words & content_words(text)) >= len(words)
 
 
-def _content_words(text: str) -> set[str]:
+def content_words(text: str) -> set[str]:
     """Words of four letters or more, and pairs of Chinese characters."""
     pairs = {run[i : i + 2] for run in re.findall(r"[\u4e00-\u9fff]+", text) for i in range(len(run) - 1)}
     return pairs | set(re.findall(r"[a-z]{4,}", text.lower()))

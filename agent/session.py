@@ -31,6 +31,14 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A question back whether a spoken `number` was heard right; `said` is the message that it stands in."""
+
+    number: str
+    said: str
+
+
+@dataclass(frozen=True)
 class Session:
     """One conversation. `customer_id` was verified by whoever made the session; no message can change it."""
 
@@ -44,7 +52,7 @@ class Past:
 
     `turns` are (customer's message, reply) pairs, oldest first, with "" for a reply that was never finished; `shown` the product ids
     shown last, in order, `rest` what their list has besides; `before` what the last turn was about; `quote` what the last turn
-    offered, `asked` what a tool asked back and `choice` between which tools it asked;
+    offered, `asked` what a tool asked back, `choice` between which tools it asked and `doubt` which number it may have misheard;
     `orders_told` the ids of the orders told of last; `customer_id` who the customer proved to be in this conversation;
     `failures` how many of the last turns came to nothing; `desk_entry` the last message of a person's that is part of this;
     `done` the ids of the quotes carried out.
@@ -58,6 +66,7 @@ class Past:
     quote: Quote | None = None
     asked: Asked | None = None
     choice: Choice | None = None
+    doubt: Doubt | None = None
     orders_told: tuple[str, ...] = ()
     customer_id: str | None = None
     failures: int = 0
@@ -95,18 +104,21 @@ def past_of(messages: Sequence[AnyMessage]) -> Past:
                 quote=None,
                 asked=None,
                 choice=None,
+                doubt=None,
             )
         elif isinstance(message, ToolMessage):
             past = _after_tool(past, message)
         elif isinstance(message, AIMessage) and "staff" in message.additional_kwargs:
             # What a person said came between an offer and a yes.
-            past = replace(past, turns=(*past.turns, ("", message.text)), quote=None, asked=None, choice=None)
+            past = replace(past, turns=(*past.turns, ("", message.text)), quote=None, asked=None, choice=None, doubt=None)
         elif isinstance(message, AIMessage) and not message.tool_calls and past.turns:
             choice = message.additional_kwargs.get("choice")
+            doubt = message.additional_kwargs.get("doubt")
             past = replace(
                 past,
                 turns=(*past.turns[:-1], (past.turns[-1][0], message.text)),
                 choice=Choice(tuple(choice["tools"]), choice["wish"]) if choice else None,
+                doubt=Doubt(doubt["number"], doubt["said"]) if doubt else None,
             )
     return past
 

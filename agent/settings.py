@@ -57,7 +57,7 @@ class TurnSettings(_Section):
     """Tools run for one message at most."""
     remembered_turns: Annotated[int, Field(ge=1, le=50)] = 4
     """Earlier messages of the conversation that the chat model reads again."""
-    sure: Annotated[float, Field(gt=0, le=1)] = 0.6
+    sure: Annotated[float, Field(gt=0, le=1)] = 0.65
     """How sure the chooser has to be of a tool: its calibrated probability, from which the tool is run without a question."""
     unsure: Literal["ask_customer", "ask_model"] = "ask_customer"
     """What is done below that: ask the customer which of the two likeliest is meant, or let the chat model choose (a large one)."""

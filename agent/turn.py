@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from PIL.Image import Image
 
-from agent.answers import Identity, answer_to, choice_made, identify, wish_label
+from agent.answers import Identity, answer_to, choice_made, doubtful_order, identify, settled, wish_label
 from agent.decide import CODE_TOOLS, PATIENCE, TOOLS, Decider, call
 from agent.events import Decided, Event, Heard, Promises, Said, Step, ToolStarted, Turn
 from agent.handover import DeskMessage, HandoverDesk, Packet, Spoken, Tried
@@ -45,6 +45,7 @@ from tools.kit.reading import points_back
 from tools.shop.quotes import Quote
 from tools.shop.shop import Shop
 from tools.shop.types import Language
+from tools.speech.hints import Hints, hints_of
 
 if TYPE_CHECKING:
     from agent.chooser.chooser import Chooser
@@ -249,6 +250,7 @@ class Agent:
         """`review` takes what is worth labelling, and thumbs; without it neither is kept."""
         self._shop, self._catalog, self._clock, self._transcriber, self._desk = shop, catalog, clock, transcriber, desk
         self._chooser, self._review, self._checkpointer = chooser, review, checkpointer
+        self._hints = hints_of(shop)
         self._graph = create_agent(
             model,
             [*TOOLS, *CODE_TOOLS],
@@ -274,6 +276,7 @@ class Agent:
         steps: list[Step] = []
         said, reply = "", ""
         turn: TurnContext | None = None
+        doubtful: tuple[str, ...] = ()
         asked: tuple[str, ...] = ()
         try:
             photo = open_photo(message.photo) if message.photo is not None else None
@@ -283,7 +286,8 @@ class Agent:
                 for event in self._listen(message.voice, steps):
                     yield event
                     if isinstance(event, Heard):
-                        said = f"{said} {event.text}".strip()
+                        said, doubtful = f"{said} {event.text}".strip(), event.doubtful
+            said = settled(past.doubt, said)
             language = detect_language(said, past.language) if said else language
             meter.seconds.intake = meter.since_start()
             shown_as = mask_private(said) or phrase("button_pressed" if is_button else "photo_sent", language)
@@ -296,7 +300,7 @@ class Agent:
             who = None
             if session.customer_id is None and past.customer_id is None:
                 who = identify(self._shop, past, said, session.conversation_id, self._clock())
-            turn = self._context(session, said, photo, language, past, meter, message, who)
+            turn = self._context(session, said, photo, language, past, meter, message, who, doubtful)
             proved = {"customer_id": who.customer.id} if who and who.customer else {}
             kept = {"language": language, "desk_entry": desk_entry, **proved}
             question = HumanMessage(shown_as, additional_kwargs=kept)
@@ -368,6 +372,10 @@ class Agent:
         config: Any = {"configurable": {"thread_id": conversation_id}}
         return past_of(self._graph.get_state(config).values.get("messages", [])).customer_id
 
+    def ears(self) -> "tuple[Transcriber, Hints]":
+        """The speech recognition, loaded if it was not, and the shop's words for it."""
+        return self._transcriber(), self._hints
+
     def forget(self, conversation_id: str, said: Collection[str]) -> dict[str, int]:
         """Delete all that is kept of a conversation: checkpoints, hand-over, review list; how many of each. `said` are its messages."""
         config: Any = {"configurable": {"thread_id": conversation_id}}
@@ -394,16 +402,17 @@ class Agent:
 
     def _listen(self, recording: bytes, steps: list[Step]) -> Iterator[Event]:
         """Turn the recording into text; raises UnreadableVoice where no word is heard."""
-        from tools.transcribe_speech import transcribe_speech  # takes a second, and few conversations need it
+        from tools.transcribe_speech import voice_facts  # takes a second, and few conversations need it
 
         yield ToolStarted(tool="transcribe_speech")
-        facts = transcribe_speech(self._transcriber(), recording)
+        transcript = self._transcriber().transcribe(recording, self._hints)
+        facts = voice_facts(transcript)
         step = Step(tool="transcribe_speech", arguments={}, facts=facts.facts)
         steps.append(step)
         yield step
         if not facts.facts:
             raise UnreadableVoice("voice_empty")
-        yield Heard(text=clean_text(facts.facts[0].text))
+        yield Heard(text=clean_text(transcript.text), doubtful=transcript.doubtful)
 
     def _context(
         self,
@@ -415,6 +424,7 @@ class Agent:
         meter: Meter,
         message: Message,
         who: Identity | None,
+        doubtful: Sequence[str],
     ) -> TurnContext:
         # Who somebody is was proved to whoever made the session, or in this conversation; the first proof holds.
         proved = who.customer.id if who and who.customer else None
@@ -457,6 +467,7 @@ class Agent:
             meter=meter,
             continued=answer is not None and agreed is None,
             chosen=picked[0] if picked else None,
+            doubtful=doubtful_order(said, doubtful, self._shop.orders_of(customer_id) if customer_id else []),
         )
 
     def _on_page(self, message: Message) -> tuple[str, ...]:

@@ -51,5 +51,7 @@ class TurnContext(ToolContext):
     meter: Meter = field(default_factory=Meter)
     continued: bool = False
     chosen: str | None = None
+    doubtful: str | None = None
+    """A spoken order number that may have been misheard."""
     looked_up: dict[str, Evidence] = field(default_factory=dict)
     """What the chooser says of each sentence of the message; every step of the turn asks."""

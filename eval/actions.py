@@ -76,13 +76,13 @@ def run_tasks(
     verdicts: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="storehand-") as scratch:
         copy = Path(scratch)
-        _copy_shop(folder, copy)
+        copy_records(folder, copy)
         with ExitStack() as opened:
             shop = opened.enter_context(SqliteShop.open(copy))
             for task in tasks:
                 if not in_a_row and verdicts:
                     opened.close()
-                    _copy_shop(folder, copy)
+                    copy_records(folder, copy)
                     shop = opened.enter_context(SqliteShop.open(copy))
                 actions = do_actions(shop, task, clock())
                 accepted = all(each["accepted"] for each in actions)
@@ -97,7 +97,8 @@ def do_actions(shop: SqliteShop, task: Task, now: datetime) -> list[dict[str, An
     return [_try(shop, task.user_id, action, now) for action in task.actions if action.name in REQUESTS]
 
 
-def _copy_shop(folder: Path, copy: Path) -> None:
+def copy_records(folder: Path, copy: Path) -> None:
+    """Put a shop's records and rules, without its index, in the place of those in `copy`."""
     for old in copy.glob("shop.sqlite*"):
         old.unlink()
     # SQLite's own copy also has what is still in the write-ahead log.

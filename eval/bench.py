@@ -97,31 +97,66 @@ def turn(
 
 @app.command()
 def speech(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with transcripts.jsonl.", exists=True, file_okay=False)],
-    limit: Annotated[int | None, typer.Option(min=1, help="Recordings of each folder.")] = None,
+    transcripts: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines with audio and text: word and character error rates.", exists=True, dir_okay=False),
+    ] = None,
+    slots: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines with audio and slots: the share of values heard.", exists=True, dir_okay=False),
+    ] = None,
+    digits: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of DIGIT_SPEAKER_NUMBER.wav: the share of six-digit numbers heard right.", exists=True, file_okay=False
+        ),
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Play the recordings of --transcripts as they are spoken: how soon is the text there?"),
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many of each kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Transcribe recordings: word error rate (English) or character error rate (Chinese), and real-time factor."""
+    """Hear the same recordings with Storehand's speech recognition and with faster-whisper alone."""
+    if not (transcripts or slots or digits):
+        raise typer.BadParameter("give --transcripts, --slots or --digits")
     from agent.resources import prepare, transcriber_of
-    from eval.speech import measure_speech
+    from eval.speech import faster_whisper_alone, measure_live, measure_speech
 
     settings = load_settings()
     prepare(settings, err)
     transcriber = transcriber_of(settings)
-    results = {folder.name: measure_speech(transcriber, folder, limit) for folder in folders}
+    if live:
+        if transcripts is None:
+            raise typer.BadParameter("--live plays the recordings of --transcripts")
+        heard = measure_live(transcriber, transcripts, limit)
+        if as_json:
+            return _print_json(heard)
+        return _print_table(["what", "measured"], [[name, f"{value:g}"] for name, value in heard.items()])
+    plain = faster_whisper_alone(transcriber.model)
+    result = measure_speech(transcriber, plain, transcripts=transcripts, slots=slots, digits=digits, limit=limit)
     if as_json:
-        return _print_json(results)
+        return _print_json(result)
+    names = {
+        "wer": "words wrong",
+        "cer": "characters wrong",
+        "slots": "values heard",
+        "exact": "order numbers right",
+        "rtf": "real-time factor",
+    }
     _print_table(
-        ["folder", "utterances", "seconds", "WER", "CER", "real-time factor"],
+        ["what", "ours", "faster-whisper alone"],
         [
             [
                 name,
-                f"{result['utterances']}",
-                f"{result['seconds']:.0f}",
-                *(f"{result[rate]:.1%}" if rate in result else "" for rate in ("wer", "cer")),
-                f"{result['real_time_factor']:.2f}",
+                *(
+                    f"{result[reader][key]:.2f}" if key == "rtf" else f"{result[reader][key]:.1%}"
+                    for reader in ("ours", "plain")
+                ),
             ]
-            for name, result in results.items()
+            for key, name in names.items()
+            if key in result["ours"]
         ],
     )
 
@@ -399,12 +434,13 @@ def ladder(
     cases: Annotated[list[Path], typer.Option("--cases", help="Files of labelled sentences.", exists=True, dir_okay=False)],
     shop: ShopOption = "demo",
     limit: Annotated[int | None, typer.Option(min=1, help="So many sentences, spread over the files.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the rungs into this SVG file.", metavar="FILE.svg")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Choose the same sentences by the chat model alone, with examples, and by each part of the chooser: what each is worth."""
     from agent.turn import prefix_of
     from eval.choose import read_cases
-    from eval.ladder import climb, rungs
+    from eval.ladder import climb, draw_rungs, rungs
 
     read = [case for file in cases for case in read_cases(file)]
     read = read[:: max(1, len(read) // limit)][:limit] if limit else read
@@ -413,6 +449,8 @@ def ladder(
         opened.load_model()
         ways = rungs(chooser, opened.model, prefix_of(opened.shop))
         results = dict(_track(climb(ways, read), len(ways), "ways to choose"))
+    if plot is not None:
+        plot.write_text(draw_rungs(results, len(read)), encoding="utf-8")
     if as_json:
         return _print_json({"cases": len(read), "rungs": results})
     _print_bars("right", {name: row["accuracy"] for name, row in results.items()}, digits=3)

@@ -1,7 +1,8 @@
 """Does the agent choose the right tool? Labelled sentences in, a score out.
 
 A case is a JSON line, `{"say", "language", "tools": [names or null], "before"?: [earlier messages], "photo"?: true or a path, "slots"?}`;
-it is right if the first tool run is in `tools` (null: none). Only the first step is run, but earlier messages are answered in full.
+it is right if the first tool run is in `tools` (null: none). Carrying out the quote that the customer has just agreed to is code's doing,
+not a choice, and counts as none. Only the first step is run, but earlier messages are answered in full.
 """
 
 import statistics
@@ -13,12 +14,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.chooser.evidence import calibration_error
+from agent.decide import CODE_TOOLS
 from agent.events import Decided, ToolStarted, Turn
 from agent.examples import REPLY, Slots
 from agent.session import Session
 from agent.train.lessons import Case as LabelledSentence
 from agent.turn import Agent, Message
 from tools.kit.json_lines import read_json_lines
+
+_NOT_CHOSEN = frozenset(tool.name for tool in CODE_TOOLS)
 
 
 class Case(LabelledSentence):
@@ -46,7 +50,7 @@ class Outcome(BaseModel):
     @property
     def right(self) -> bool:
         """Whether the first tool run is one of the right ones."""
-        return self.chosen in self.case.tools
+        return self.chosen in self.case.tools or (self.chosen in _NOT_CHOSEN and None in self.case.tools)
 
 
 def read_cases(path: Path) -> list[Case]:

@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -88,3 +89,30 @@ def _by_model(model: BaseChatModel, prefix: str, case: Case, *, examples: int) -
     except ModelFailed:
         return None
     return answer.tool_calls[0]["name"] if answer.tool_calls else None
+
+
+WIDTH, ROW, LEFT = 760, 22, 220
+_COLORS = ("#1f6f8b", "#c86b1f")
+
+
+def draw_rungs(results: Mapping[str, dict[str, Any]], cases: int) -> str:
+    """Each rung's right choices by language, as an SVG picture of bars."""
+    languages = list(results[next(iter(results))]["by_language"])
+    height = 56 + len(results) * (ROW * len(languages) + 12)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="16" y="26" font-size="15">The right tool for {cases} sentences, by what chooses it</text>',
+    ]
+    y = 44
+    for name, row in results.items():
+        middle = y + ROW * len(languages) / 2
+        parts.append(f'<text x="{LEFT - 12}" y="{middle + 5:.0f}" text-anchor="end">{escape(name)}</text>')
+        for color, language in zip(_COLORS, languages, strict=False):
+            share = row["by_language"][language]
+            width = (WIDTH - LEFT - 110) * share
+            parts.append(f'<rect x="{LEFT}" y="{y + 2}" width="{width:.1f}" height="{ROW - 5}" fill="{color}"/>')
+            parts.append(f'<text x="{LEFT + width + 8:.1f}" y="{y + ROW - 7}">{share:.1%} {language}</text>')
+            y += ROW
+        y += 12
+    return "\n".join([*parts, "</svg>", ""])

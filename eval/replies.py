@@ -4,7 +4,8 @@ A case is a JSON line: `{"said", "language", "facts": [{"text", "source"}], "mus
 "unknown"?, "before"?}`; the facts are worded as the tools word them. The chat model writes with the prompt that the agent uses; the
 reply is scored as it was written and as the agent sends it, after the promise check. What makes a reply right:
 
-- faithful: the promise check objects to no sentence, and it holds none of `must_not` (wrong claims that the check may not see);
+- faithful: the promise check objects to no sentence, none says yes to what the facts deny or do not know, nor no to what they affirm,
+  and it holds none of `must_not` (wrong claims that code may not see);
 - complete: it holds one alternative of every `must`, and where the facts do not know (`unknown`) it says so;
 - language: the customer's language; Chinese in simplified characters, with no English words but the facts' and the customer's own;
 - short: at most three sentences; list lines are not counted;
@@ -23,6 +24,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.asked import contradicted, taken_up
 from agent.intake import mask_private
 from agent.promises import PromiseCheck, Sentences, claims
 from agent.writing import Question, made_reply
@@ -159,6 +161,11 @@ def score_reply(case: Case, reply: str, words: ShopWords) -> Text:
         right={
             "faithful": not any(
                 check.objection(sentence) for sentence in sentences if not _code_admits(sentence, case.language)
+            )
+            and not any(
+                contradicted(sentence, case.said, case.facts, case.language)
+                or taken_up(sentence, case.said, case.facts, case.language)
+                for sentence in sentences
             )
             and not any(_holds(lowered, words) for words in case.must_not),
             "complete": all(any(_holds(lowered, words) for words in group) for group in case.must)

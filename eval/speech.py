@@ -5,16 +5,31 @@ So both sides are brought to one form first; what is compared is no longer the w
 """
 
 import json
+import random
 import re
 import unicodedata
-from collections.abc import Sequence
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any, TypeVar
 
+from faster_whisper import WhisperModel
 from rich.console import Console
 from rich.progress import track
 
-from tools.transcribe_speech import Transcriber
+from tools.speech.live import Listener
+from tools.speech.simplified import simplified
+from tools.transcribe_speech import SAMPLE_RATE, Transcriber, decode_recording
+
+T = TypeVar("T")
+Recogniser = Callable[[Path | bytes], str]
+NUMBER_DIGITS = 6
+GAP_MS = 80
+FRAME_S = 0.05
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -50,31 +65,167 @@ def character_error_rate(references: Sequence[str], transcripts: Sequence[str]) 
     )
 
 
-def measure_speech(transcriber: Transcriber, folder: Path, limit: int | None = None) -> dict[str, float | int]:
-    """Transcribe a folder of recordings and compare with what was said.
+def measure_speech(
+    transcriber: Transcriber,
+    plain: Recogniser,
+    *,
+    transcripts: Path | None = None,
+    slots: Path | None = None,
+    digits: Path | None = None,
+    limit: int | None = None,
+) -> dict[str, dict[str, float]]:
+    """Read the same recordings with Storehand's recognition and with faster-whisper alone: {"ours": figures, "plain": figures}.
 
-    `folder` holds transcripts.jsonl with one {"audio": path inside the folder, "text": what was said} a line; `limit`
-    takes the first so many. Answers {"wer" (English) or "cer" (Chinese), "utterances", "real_time_factor": time needed
-    over length of the recordings, "seconds": length of the recordings}. Shows a progress bar on stderr.
+    `transcripts`: JSON lines with {"audio": path beside the file, "text": what was said}; gives "wer" and "cer". `slots`: JSON lines
+    with {"audio", "slots": {name: value}}; gives "slots", the share of the values that stand in the transcript. `digits`: a folder of
+    single digits in the Free Spoken Digit Dataset's form; gives "exact", the share of the six-digit order numbers made of them that
+    are right. Always "rtf": time needed over length of the recordings. `limit` takes so many of each kind, evenly from the whole.
+    Shows a progress bar on stderr.
     """
-    lines = (folder / "transcripts.jsonl").read_text(encoding="utf-8").splitlines()[:limit]
-    rows = [json.loads(line) for line in lines]
-    transcripts, seconds, needed = [], 0.0, 0.0
-    for row in track(rows, description=folder.name, console=Console(stderr=True)):
+    said = _rows(transcripts, limit) if transcripts else []
+    wanted = _rows(slots, limit) if slots else []
+    numbers = _spread(spoken_numbers(digits), limit) if digits else []
+    recordings: list[Path | bytes] = [row["audio"] for row in (*said, *wanted)] + [number.recording for number in numbers]
+    readers: dict[str, Recogniser] = {"ours": lambda recording: transcriber.transcribe(recording).text, "plain": plain}
+    heard: dict[str, list[str]] = {name: [] for name in readers}
+    needed = dict.fromkeys(readers, 0.0)
+    seconds = 0.0
+    for place, recording in enumerate(track(recordings, description="listening", console=Console(stderr=True))):
+        seconds += len(decode_recording(recording)) / SAMPLE_RATE
+        # Whichever comes second finds the caches warm.
+        for name in sorted(readers, reverse=bool(place % 2)):
+            start = perf_counter()
+            heard[name].append(readers[name](recording))
+            needed[name] += perf_counter() - start
+    figures: dict[str, dict[str, float]] = {}
+    for name, texts in heard.items():
+        figures[name] = {}
+        if said:
+            references = [row["text"] for row in said]
+            figures[name]["wer"] = round(word_error_rate(references, texts[: len(said)]), 4)
+            figures[name]["cer"] = round(character_error_rate(references, texts[: len(said)]), 4)
+        if wanted:
+            found = [
+                is_in(value, text)
+                for row, text in zip(wanted, texts[len(said) :], strict=False)
+                for value in row["slots"].values()
+            ]
+            figures[name]["slots"] = round(sum(found) / len(found), 4)
+        if numbers:
+            right = [digits_in(text) == number.digits for number, text in zip(numbers, texts[-len(numbers) :], strict=True)]
+            figures[name]["exact"] = round(sum(right) / len(right), 4)
+        figures[name] |= {"rtf": round(needed[name] / seconds, 3), "recordings": len(recordings), "seconds": round(seconds, 1)}
+    return figures
+
+
+def measure_live(transcriber: Transcriber, transcripts: Path, limit: int | None = None) -> dict[str, float]:
+    """Play recordings at the pace of speech to the live recognition, and read each again whole after its end.
+
+    Answers medians: "after_end_s", seconds from the end of the sound to the final text, "whole_s", those of the reading of the whole
+    recording, "ratio" of the two; "first_partial_s" after the beginning; and "wer" of the final texts.
+    """
+    rows = _rows(transcripts, limit)
+    after, whole, first, texts = [], [], [], []
+    for row in track(rows, description="playing", console=Console(stderr=True)):
+        sound = decode_recording(row["audio"])
+        listener = Listener(transcriber)
+        began, played, partial_s = perf_counter(), 0, None
+        while played < len(sound):
+            due = min(len(sound), int((perf_counter() - began) * SAMPLE_RATE))
+            listener.hear((sound[played:due] * 32767).astype("<i2").tobytes())
+            played = due
+            if listener.read() is None:
+                sleep(FRAME_S)
+            elif partial_s is None:
+                partial_s = perf_counter() - began
+        texts.append(listener.finish().text)
+        after.append(perf_counter() - began - len(sound) / SAMPLE_RATE)
+        if partial_s is not None:
+            first.append(partial_s)
         start = perf_counter()
-        transcript = transcriber.transcribe(folder / row["audio"])
-        needed += perf_counter() - start
-        seconds += transcript.seconds
-        transcripts.append(transcript.text)
-    references = [row["text"] for row in rows]
-    chinese = any("\u4e00" <= character <= "\u9fff" for character in "".join(references))
-    rate = character_error_rate(references, transcripts) if chinese else word_error_rate(references, transcripts)
+        transcriber.transcribe(row["audio"])
+        whole.append(perf_counter() - start)
     return {
-        "cer" if chinese else "wer": round(rate, 4),
-        "utterances": len(rows),
-        "real_time_factor": round(needed / seconds, 3),
-        "seconds": round(seconds, 1),
+        "after_end_s": round(median(after), 3),
+        "whole_s": round(median(whole), 3),
+        "ratio": round(median(after) / median(whole), 3),
+        "first_partial_s": round(median(first), 3) if first else 0.0,
+        "wer": round(word_error_rate([row["text"] for row in rows], texts), 4),
+        "recordings": len(rows),
     }
+
+
+def faster_whisper_alone(model: WhisperModel) -> Recogniser:
+    """faster-whisper with its default settings over the same weights: what Storehand's recognition is held against."""
+
+    def read(recording: Path | bytes) -> str:
+        segments, _ = model.transcribe(BytesIO(recording) if isinstance(recording, bytes) else str(recording))
+        return "".join(segment.text for segment in segments).strip()
+
+    return read
+
+
+@dataclass(frozen=True)
+class SpokenNumber:
+    """A six-digit order number in one voice, and what is heard of it."""
+
+    digits: str
+    recording: bytes
+
+
+def spoken_numbers(folder: Path) -> list[SpokenNumber]:
+    """Order numbers of single recordings named DIGIT_SPEAKER_NUMBER.wav, with gaps of GAP_MS; each recording is used once at most.
+
+    The same folder gives the same numbers. Raises FileNotFoundError where there are no recordings.
+    """
+    voices: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("[0-9]_*_*.wav")):
+        voices.setdefault(file.stem.split("_")[1], []).append(file)
+    if not voices:
+        raise FileNotFoundError(f"no recordings named DIGIT_SPEAKER_NUMBER.wav in '{folder}'")
+    numbers = []
+    for voice, files in sorted(voices.items()):
+        random.Random(voice).shuffle(files)
+        for first in range(0, len(files) - NUMBER_DIGITS + 1, NUMBER_DIGITS):
+            chosen = files[first : first + NUMBER_DIGITS]
+            numbers.append(SpokenNumber("".join(file.name[0] for file in chosen), _joined(chosen)))
+    return numbers
+
+
+def _joined(files: Sequence[Path]) -> bytes:
+    joined = BytesIO()
+    with wave.open(joined, "wb") as out:
+        for place, file in enumerate(files):
+            with wave.open(str(file)) as spoken:
+                if not place:
+                    out.setparams(spoken.getparams())
+                else:
+                    out.writeframes(bytes(spoken.getframerate() * GAP_MS // 1000 * spoken.getsampwidth()))
+                out.writeframes(spoken.readframes(spoken.getnframes()))
+    return joined.getvalue()
+
+
+def digits_in(text: str) -> str:
+    """All digits of a text in a row, however they are written: "One, two, 5-oh" is "1250"."""
+    return "".join(word for word in _one_form(text) if word.isdigit())
+
+
+def is_in(value: str, text: str) -> bool:
+    """Whether the words of `value` stand in the text one after the other, in one form."""
+    words, wanted = _one_form(text), _one_form(value)
+    return any(words[place : place + len(wanted)] == wanted for place in range(len(words) - len(wanted) + 1))
+
+
+def _rows(file: Path, limit: int | None) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [{**row, "audio": file.parent / row["audio"]} for row in _spread(rows, limit)]
+
+
+def _spread(items: Sequence[T], limit: int | None) -> list[T]:
+    """So many, taken evenly from the whole list."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def _references(texts: Sequence[str]) -> list[list[str]]:
@@ -88,7 +239,7 @@ def _one_form(text: str) -> list[str]:
 
     "P-A-T and UTFF8, fifty-one, 2nd" → ["p", "a", "t", "and", "u", "t", "f", "f", "8", "5", "1", "2"].
     """
-    text = unicodedata.normalize("NFKC", text.replace("½", " and a half"))
+    text = simplified(unicodedata.normalize("NFKC", text.replace("½", " and a half")))
     # Recognisers write spelled letters as one word in capitals.
     text = re.sub(r"[A-Z]{2,}(?![a-z])", lambda match: " ".join(match[0]), text).lower()
     text = re.sub(r"(?<=\d),(?=\d{3})|['’]", "", text)

@@ -45,8 +45,8 @@ def answer_from_policy(
         for words in dict.fromkeys((context.said, question))
         if words and (hits := context.catalog.clauses(words, context.language, today, FOUND))
     ]
-    asked, hits = max(found, key=lambda each: _certainty(each[1], in_force, context.language), default=("", []))
-    if _certainty(hits, in_force, context.language) < 0:
+    asked, hits = max(found, key=lambda each: certainty(each[1], in_force, context.language), default=("", []))
+    if certainty(hits, in_force, context.language) < 0:
         return context.refuse("not_covered", "policy")
     if (about := _with_product(context, asked)) != asked:
         asked, hits = about, context.catalog.clauses(about, context.language, today, FOUND)
@@ -66,7 +66,7 @@ def answer_from_policy(
     return Facts(facts=facts, reply=reply)
 
 
-def _certainty(hits: Sequence[ClauseHit], clauses: Mapping[str, Clause], language: Language) -> float:
+def certainty(hits: Sequence[ClauseHit], clauses: Mapping[str, Clause], language: Language) -> float:
     """How far the nearest clause is above the line from which it is about the question, and not merely the least unlike it."""
     return max((hit.likeness - _line(clauses[hit.id], language) for hit in hits), default=-1.0)
 

@@ -6,10 +6,11 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 """
 
 import math
-import zlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,37 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import pad_or_trim
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from numpy.typing import NDArray
 
 from tools.kit.errors import UnreadableVoice, WeightsUnavailable
 from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
+from tools.speech.hints import NO_HINTS, Hints
+from tools.speech.invented import is_invented, says_twice, without_repeats
+from tools.speech.numbers import doubtful_runs, hear_again, is_number
+from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
+from tools.speech.written import as_written
+
+__all__ = [
+    "SAMPLE_RATE",
+    "Sound",
+    "Transcriber",
+    "Transcript",
+    "Word",
+    "decode_recording",
+    "load_transcriber",
+    "transcribe_speech",
+    "voice_facts",
+]
 
 MAX_MEGABYTES = 20
 MAX_SECONDS = 120
 """Longest recording that is listened to."""
 
-SAMPLE_RATE = 16_000
-_WINDOW_SAMPLES = 30 * SAMPLE_RATE
+# As long as a sentence or two: what is said in one language, mostly.
+_WINDOW_SAMPLES = 20 * SAMPLE_RATE
+_WHOLE_SAMPLES = 13 * SAMPLE_RATE
 _SHORTEST_SAMPLES = 3 * SAMPLE_RATE // 10
 # Whisper invents text where there is none, so less speech than this is dropped. Said alone, "stop" can be 190 ms long.
 _SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
@@ -44,62 +61,22 @@ _VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0, max_speech_durat
 _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,asf"
 _RATES = range(4_000, 400_000)
 
-_FOREIGN = 0.5
-_SILENCE = 0.6
-_UNSURE_LOGPROB = -1.0
-_LOOP = 2.4
-# Sign-offs and credits of the subtitles that Whisper learned from; it writes them into noise and silence.
-_SIGN_OFFS = frozenset(
-    {
-        "you", "bye", "bye bye", "thank you", "thank you very much", "thanks for watching", "thank you for watching",
-        "thank you so much for watching", "please subscribe", "subtitles by the amara org community",
-        "谢谢", "谢谢大家", "谢谢观看", "谢谢收看", "谢谢收听", "多谢观看", "感谢观看", "请订阅",
-        "字幕由amara org社区提供", "字幕志愿者杨茜茜", "字幕志愿者李宗盛", "请不吝点赞订阅转发打赏支持明镜与点点栏目",
-        "优优独播剧场yoyo television series exclusive",
-    }
-)  # fmt: skip
-
-# Whisper writes traditional characters as often as simplified ones. A prompt in simplified ones, or forbidding the others,
-# changed numbers (328万1138 became 328138): so the common ones are turned afterwards, pair by pair.
-_PAIRS = (
-    "這这對对個个來来麼么說说們们沒没樣样會会為为謝谢時时嗎吗還还國国點点過过開开覺觉現现實实見见間间裡里話话問问講讲"
-    "動动歡欢當当錯错萬万題题發发關关邊边經经愛爱長长別别師师請请兩两種种剛刚記记無无結结機机給给報报妳你進进東东號号"
-    "張张頭头係系應应電电厲厉願愿誰谁備备員员從从難难讓让學学場场聽听選选該该認认試试風风強强戰战幾几辦办較较體体氣气"
-    "單单確确議议媽妈灣湾觀观億亿聞闻導导車车鐘钟歲岁塊块變变網网總总簡简業业視视節节準准內内僕仆訴诉馬马論论終终聲声"
-    "錢钱續续眾众閱阅書书幹干頻频組组計计軍军預预緊紧數数況况約约華华買买條条語语夠够線线違违遊游幫帮滿满帶带離离轉转"
-    "熱热運运島岛調调達达黨党產产紅红決决統统隊队習习樂乐與与將将遠远飛飞輕轻際际兒儿夢梦級级資资並并羅罗連连換换橋桥"
-    "繼继戲戏據据澤泽門门義义團团擊击週周紹绍設设評评宮宫黃黄處处龍龙務务魚鱼類类權权傳传許许傷伤細细爾尔親亲紀纪亞亚"
-    "舉举構构識识勝胜質质畫画聯联顆颗興兴裝装區区飯饭態态價价殺杀賽赛陳陈壓压專专則则讚赞葉叶標标顯显陽阳練练樹树參参"
-    "隻只談谈護护醫医隨随腳脚稱称險险費费倫伦蒼苍駕驾駛驶測测圖图廣广銷销趨趋勢势褲裤襪袜綠绿藍蓝銀银顏颜髮发碼码購购"
-    "貨货訂订優优郵邮遞递賬账帳账戶户貴贵舊旧壞坏損损補补賣卖賠赔錄录顧顾繫系詢询詳详復复複复釋释絲丝織织綿绵紗纱繩绳"
-    "圍围寬宽鬆松飾饰鏈链鍊链環环錶表燈灯櫃柜鍋锅爐炉牆墙廚厨衛卫掃扫鍵键蘋苹蘭兰鮮鲜雞鸡鴨鸭麵面麥麦餅饼齡龄寶宝嬰婴"
-    "孫孙爺爷讀读寫写筆笔紙纸頁页輸输贈赠獎奖積积餘余額额稅税匯汇歸归檢检驗验證证簽签髒脏縮缩縫缝鈕钮鏡镜潔洁濕湿溫温"
-    "涼凉陰阴雲云靈灵鐵铁鋼钢銅铜鋁铝鑽钻膠胶異异嚴严歷历曆历擇择擔担擾扰攜携擺摆攝摄盤盘籃篮層层樓楼縣县鄉乡鎮镇臺台"
-    "廈厦莊庄鄧邓趙赵劉刘吳吴楊杨鄭郑蔣蒋蕭萧賴赖譚谭鍾钟韓韩馮冯龔龚衝冲雙双貼贴鞦秋棄弃滯滞誤误毀毁陸陆閉闭鬧闹響响"
-    "項项順顺須须頂顶領领顛颠慮虑憑凭懷怀戀恋斷断舖铺鋪铺錦锦針针釘钉鉤钩鈴铃鎖锁鑰钥陣阵階阶隱隐雜杂霧雾靜静頸颈養养"
-    "館馆駐驻騎骑騙骗驚惊鬥斗鳥鸟鹽盐齊齐齒齿側侧傘伞傾倾債债儘尽儲储劃划創创劑剂勞劳勵励勁劲協协卻却喚唤喪丧嘗尝嚇吓"
-    "壯壮壽寿夾夹奪夺婦妇孃娘寢寝審审寧宁尋寻屬属嶺岭幣币庫库徑径徹彻恆恒惱恼愜惬慘惨慣惯憂忧憶忆懸悬掛挂採采揚扬搶抢"
-    "敗败敵敌暈晕暫暂曬晒極极榮荣檔档欄栏歐欧氈毡沖冲淨净淺浅渾浑湯汤滅灭漲涨潤润濃浓灑洒煩烦煙烟燙烫爭争犧牺狀状獨独"
-    "獲获瑪玛瑣琐畢毕療疗盜盗盡尽監监睏困矚瞩礙碍禮礼禪禅穩稳窩窝窮穷競竞範范築筑糧粮純纯紋纹納纳紛纷紐纽紮扎絕绝絡络"
-    "綁绑維维綜综緒绪緣缘編编緩缓縱纵績绩繞绕繡绣繪绘繳缴纏缠罰罚罷罢聖圣聰聪職职膚肤膽胆臉脸臟脏艙舱艱艰藝艺藥药蓋盖"
-    "蘇苏虛虚蝦虾蠟蜡襯衬襲袭訊讯討讨訓训訪访診诊註注詞词誇夸誌志誠诚課课諾诺謂谓謹谨譯译譽誉豐丰豬猪貓猫負负財财貢贡"
-    "貧贫責责貸贷貿贸賀贺賓宾賞赏賢贤賺赚贊赞贏赢趕赶跡迹踐践蹤踪軟软軸轴載载輔辅輛辆輝辉輪轮辭辞農农迴回遙遥適适遲迟"
-    "遷迁遺遗邏逻鄰邻醬酱釀酿錘锤鐲镯閃闪閒闲鞏巩韻韵頒颁頓顿頗颇頹颓饋馈饒饶馴驯驅驱驕骄骯肮髏髅鬍胡鬚须魯鲁鰱鲢鳳凤"
-    "鴻鸿鵝鹅鹹咸麗丽齋斋龐庞壺壶蓆席噴喷嗶哔貝贝潛潜濾滤烏乌瑩莹螢萤凍冻淚泪橫横櫻樱樁桩檸柠欖榄蔥葱薑姜蘿萝鯨鲸後后"
-    "於于裏里"
-)
-_SIMPLIFIED = str.maketrans(dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True)))
-
-Sound = NDArray[np.float32]
+# A few digits alone are taken for many a language.
+_FOREIGN = 0.8
+_SWITCH = 0.8
+_GLANCE_WINDOW_S = 10.0
+_AROUND_S = 0.15
 
 
 @dataclass(frozen=True)
 class Transcript:
     """What was said in a recording.
 
-    `text` is empty where nobody speaks. `language` is None for silence and for other languages than English and Chinese;
-    `detected` is then still Whisper's code ("fr"), and the text stands in that language. `speech_seconds` is the part of
-    `seconds` (the recording's length) in which somebody speaks. `confidence`, 0 to 1, is the mean probability of a token.
+    `text` is empty where nobody speaks; numbers, sizes and the like stand in it as they would be typed. `language` is that of the most
+    of it, None for silence and for other languages than English and Chinese; `detected` is then still Whisper's code ("fr"), and the
+    text stands in that language. `speech_seconds` is the part of `seconds` (the recording's length) in which somebody speaks.
+    `confidence`, 0 to 1, is the mean probability of a token. `words` are as they were heard, one by one. `doubtful` are numbers in
+    the text of whose digits the recogniser is not sure.
     """
 
     text: str
@@ -108,78 +85,127 @@ class Transcript:
     speech_seconds: float
     seconds: float
     confidence: float
+    words: tuple[Word, ...] = ()
+    doubtful: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """One window."""
+
+    text: str
+    code: str
+    logprob: float
+    words: tuple[Word, ...]
+    doubtful: tuple[str, ...]
 
 
 class Transcriber:
     """A loaded Whisper model; safe to share between threads."""
 
     def __init__(self, model: WhisperModel) -> None:
-        self._model = model
+        self._whisper = Whisper(model)
 
-    def transcribe(self, recording: Path | bytes) -> Transcript:
-        """Write down what is said in a recording.
+    @property
+    def model(self) -> WhisperModel:
+        """The model itself."""
+        return self._whisper.model
+
+    def transcribe(self, recording: Path | bytes, hints: Hints = NO_HINTS) -> Transcript:
+        """Write down what is said in a recording. `hints` are the shop's own words.
 
         Any common audio file, told by its content; of a truncated one, what is there. Raises UnreadableVoice: voice_empty,
         voice_too_large (megabytes), voice_too_long (minutes), voice_unreadable.
         """
-        sound = decode_recording(recording)
+        return self.transcribe_sound(decode_recording(recording), hints)
+
+    def transcribe_sound(self, sound: Sound, hints: Hints = NO_HINTS) -> Transcript:
+        """The same for sound that is decoded already."""
         seconds = len(sound) / SAMPLE_RATE
         speech = [(part["start"], part["end"]) for part in get_speech_timestamps(sound, _VAD)]
         speech_samples = sum(end - start for start, end in speech)
         if speech_samples < _SHORTEST_SPEECH_SAMPLES:
             return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
-        code: str | None = None
-        texts: list[str] = []
-        logprobs: list[float] = []
-        for window in _windows(sound, speech):
-            features = self._model.feature_extractor(window)[:, :-1]
-            encoded = self._model.encode(pad_or_trim(features))
-            code = code or self._spoken_language(encoded)
-            text, logprob = self._write_down(encoded, code, len(window) / SAMPLE_RATE)
-            if text:
-                texts.append(text)
-                logprobs.append(logprob)
-        language: Language | None = "en" if code == "en" else "zh" if code == "zh" else None
+        windows: list[_Heard] = []
+        for offset_s, window in _windows(sound, speech):
+            heard = self._hear(window, offset_s, windows[-1].code if windows else None, hints)
+            if heard.text:
+                windows.append(heard)
+        if not windows:
+            return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
+        code = Counter({each.code: len(each.text) for each in windows}).most_common(1)[0][0]
+        text = windows[0].text
+        for before, after in pairwise(windows):
+            text += ("" if before.code == after.code == "zh" else " ") + after.text
         return Transcript(
-            text=("" if code == "zh" else " ").join(texts),
-            language=language if texts else None,
-            detected=code if texts else None,
+            text=without_repeats(text),
+            language="en" if code == "en" else "zh" if code == "zh" else None,
+            detected=code,
             speech_seconds=speech_samples / SAMPLE_RATE,
             seconds=seconds,
-            confidence=math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0,
+            confidence=math.exp(sum(each.logprob for each in windows) / len(windows)),
+            words=tuple(word for each in windows for word in each.words),
+            doubtful=tuple(number for each in windows for number in each.doubtful),
         )
 
-    def _spoken_language(self, encoded: Any) -> str:
-        """Whisper's code of the language: English or Chinese, unless another one is more likely than all the rest."""
-        shares: dict[str, float] = {token[2:-2]: share for token, share in self._model.model.detect_language(encoded)[0]}
-        likeliest = max(shares, key=shares.__getitem__)
-        if shares[likeliest] < _FOREIGN:
-            return "en" if shares["en"] >= shares["zh"] else "zh"
-        return likeliest
+    def glance(self, sound: Sound, code: str | None, before: str) -> tuple[str, tuple[Word, ...]]:
+        """What is said in a few seconds of sound, quickly and less well: while somebody speaks, who will be heard in full afterwards.
 
-    def _write_down(self, encoded: Any, code: str, seconds: float) -> tuple[str, float]:
-        """One window's text and the mean log-probability of its tokens; "" for what is no speech."""
-        tokenizer = Tokenizer(self._model.hf_tokenizer, True, task="transcribe", language=code)
-        tokens = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        # Nobody says more than 15 tokens a second: what is longer is a loop.
-        longest = min(self._model.max_length, len(tokens) + 20 + int(15 * seconds))
-        for without_repeats in (0, 3):
-            result = self._model.model.generate(
-                encoded,
-                [tokens],
-                beam_size=5,
-                max_length=longest,
-                no_repeat_ngram_size=without_repeats,
-                return_scores=True,
-                return_no_speech_prob=True,
-            )[0]
-            text = tokenizer.decode(result.sequences_ids[0]).strip()
-            written = text.encode()
-            if len(written) < _LOOP * len(zlib.compress(written)):
-                break
-        if code == "zh":
-            text = text.translate(_SIMPLIFIED)
-        return ("" if is_invented(text, result.no_speech_prob, result.scores[0]) else text), result.scores[0]
+        `code` is Whisper's code of the language if it is known, `before` the text before the sound. Answers the code and the words.
+        """
+        encoded = self._whisper.encode(sound, _GLANCE_WINDOW_S)
+        code = code or spoken_language(self._whisper.languages(encoded), None)
+        written = self._whisper.write_down(encoded, code, before=before, beam=1)
+        if is_invented(written.text, written.silence, written.logprob):
+            return code, ()
+        return code, self._whisper.words(encoded, written, code)
+
+    def _hear(self, window: Sound, offset_s: float, before: str | None, hints: Hints) -> _Heard:
+        encoded = self._whisper.encode(window)
+        code = spoken_language(self._whisper.languages(encoded), before)
+        if code != "en":
+            # A shorter window costs Chinese a character in ten.
+            encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
+        written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
+        if says_twice(written.text):
+            encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
+            written = self._whisper.write_down(encoded, code)
+        if is_invented(written.text, written.silence, written.logprob):
+            return _Heard("", code, written.logprob, (), ())
+        words = tuple(
+            replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
+            for word in self._whisper.words(encoded, written, code)
+        )
+        if code not in ("en", "zh") and not is_number(written.text, "en", window):
+            return _Heard(written.text, code, written.logprob, words, ())
+        language: Language = "zh" if code == "zh" else "en"
+        text = as_written(written.text, language)
+        if is_number(written.text, language, window):
+            text, sure = hear_again(self._whisper, window, written.text, language)
+            return _Heard(text, code, written.logprob, words, () if sure else (text,))
+        doubtful: list[str] = []
+        for digits, start_s, end_s in doubtful_runs(words, language):
+            first, last = ((at - offset_s) * SAMPLE_RATE for at in (start_s - _AROUND_S, end_s + _AROUND_S))
+            better, sure = hear_again(self._whisper, window[max(0, int(first)) : int(last)], digits, language)
+            if digits in text:
+                # A piece out of a sentence is heard less well than the sentence: only what is as long takes its place.
+                better = better if len(better) == len(digits) else digits
+                text = text.replace(digits, better)
+                doubtful += [] if sure and better == digits else [better]
+        return _Heard(text, code, written.logprob, words, tuple(doubtful))
+
+
+def spoken_language(shares: dict[str, float], before: str | None) -> str:
+    """Whisper's code of the language: English or Chinese, unless another one is more likely than all the rest.
+
+    `before` is the language of what was said before: a few words do not change it unless they are clear.
+    """
+    likeliest = max(shares, key=shares.__getitem__)
+    if before is not None and shares[likeliest] < _SWITCH:
+        return before
+    if shares[likeliest] < _FOREIGN:
+        return "en" if shares["en"] >= shares["zh"] else "zh"
+    return likeliest
 
 
 def load_transcriber(folder: Path, threads: int) -> Transcriber:
@@ -202,15 +228,19 @@ def load_transcriber(folder: Path, threads: int) -> Transcriber:
     return Transcriber(model)
 
 
-def transcribe_speech(transcriber: Transcriber, recording: Path | bytes) -> Facts:
+def transcribe_speech(transcriber: Transcriber, recording: Path | bytes, hints: Hints = NO_HINTS) -> Facts:
     """Write down a customer's voice message: one fact, the transcript; none where nobody speaks.
 
     Raises UnreadableVoice as Transcriber.transcribe.
     """
-    text = transcriber.transcribe(recording).text
-    if not text:
+    return voice_facts(transcriber.transcribe(recording, hints))
+
+
+def voice_facts(transcript: Transcript) -> Facts:
+    """What a customer said, as a fact; none where nobody speaks."""
+    if not transcript.text:
         return Facts(facts=(), outcome="nothing_found")
-    return Facts(facts=(Fact(text=text, source="voice"),))
+    return Facts(facts=(Fact(text=transcript.text, source="voice"),))
 
 
 def decode_recording(recording: Path | bytes) -> Sound:
@@ -283,28 +313,23 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
             yield part.to_ndarray()[0]
 
 
-def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[Sound]:
-    """The speech with a little of the silence around it, in pieces of at most 30 seconds cut between spoken parts."""
+def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[float, Sound]]:
+    """The speech with a little of the silence around it, in pieces cut between spoken parts; each with its place in seconds."""
+    if len(sound) <= _WHOLE_SAMPLES:
+        # Silero takes a soft digit at the beginning or the end for silence.
+        yield 0.0, sound
+        return
     window: list[Sound] = []
+    began = 0
     for place, (start, end) in enumerate(speech):
         after = speech[place - 1][1] if place else 0
         before = speech[place + 1][0] if place + 1 < len(speech) else len(sound)
         first = max(start - _PADDING_SAMPLES, (after + start) // 2 if place else 0)
         last = min(end + _PADDING_SAMPLES, (end + before) // 2 if place + 1 < len(speech) else len(sound))
         if window and sum(map(len, window)) + last - first > _WINDOW_SAMPLES:
-            yield np.concatenate(window)
+            yield began / SAMPLE_RATE, np.concatenate(window)
             window = []
+        if not window:
+            began = first
         window.append(sound[first:last])
-    yield np.concatenate(window)
-
-
-def is_invented(text: str, silence: float, logprob: float) -> bool:
-    """Whether Whisper wrote down what nobody said.
-
-    `silence` is its own probability of there being no speech, `logprob` the mean log-probability of the text's tokens. The
-    sign-offs of subtitles ("Thanks for watching", 「谢谢观看」) are believed only of clear speech.
-    """
-    if silence > _SILENCE and logprob < _UNSURE_LOGPROB:
-        return True
-    words = " ".join("".join(character if character.isalnum() else " " for character in text.lower()).split())
-    return not words or (words in _SIGN_OFFS and (silence > _SILENCE or logprob < _UNSURE_LOGPROB))
+    yield began / SAMPLE_RATE, np.concatenate(window)

@@ -38,12 +38,7 @@ class Chooser:
 
     def __init__(self, encoder: "TextEncoder", path: Path = SHIPPED) -> None:
         """Load what `storehand train chooser` wrote. Raises OperatorError where it is unreadable or made for another text encoder."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                self.card: dict[str, Any] = json.loads((file.metadata() or {})["card"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise OperatorError(f"'{path}' is no chooser ({error}); make one with \"storehand train chooser\".") from error
+        tensors, self.card = load(path)
         if self.card["encoder"] != encoder.fingerprint:
             raise OperatorError(
                 f"'{path}' was trained for another text encoder than the one in the settings (encoders.text); "
@@ -52,8 +47,7 @@ class Chooser:
         self._encoder = encoder
         self._labels: list[str] = self.card["labels"]
         self._tuned = [
-            Tuned(encoder, _of_member(tensors, member), float(self.card["lora_scale"]))
-            for member in range(self.card["members"])
+            Tuned(encoder, of_member(tensors, member), float(self.card["lora_scale"])) for member in range(self.card["members"])
         ]
         self._linear = Linear(*(tensors[f"linear.{name}"].float().numpy() for name in ("mean", "weights", "bias")))
 
@@ -76,7 +70,18 @@ class Chooser:
         return shares
 
 
-def _of_member(tensors: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
+def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """A chooser's tensors by name, and its card. Raises OperatorError where the file is unreadable."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads((file.metadata() or {})["card"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise OperatorError(f"'{path}' is no chooser ({error}); make one with \"storehand train chooser\".") from error
+
+
+def of_member(tensors: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
+    """One tuned encoder's tensors, as `Tuned` reads them."""
     begin = f"{member}."
     return {name.removeprefix(begin): tensor for name, tensor in tensors.items() if name.startswith(begin)}
 

@@ -31,7 +31,7 @@ class Linear:
 
     @classmethod
     def fit(cls, sentences: Sequence[str], vectors: Floats, situations: Sequence[Situation], right: Floats) -> Self:
-        """Fit on labelled sentences; `vectors` is sentences × dimensions, `right` sentences × labels, each row adding up to 1."""
+        """Fit on labelled sentences; `vectors` is sentences × dimensions, `right` sentences × labels, as `losses` reads it."""
         mean = vectors.mean(axis=0)
         rows = np.stack([features(*each, mean) for each in zip(sentences, vectors, situations, strict=True)])
         inputs, target = torch.from_numpy(rows), torch.from_numpy(right)
@@ -41,7 +41,7 @@ class Linear:
 
         def loss() -> torch.Tensor:
             optimizer.zero_grad()
-            value: torch.Tensor = torch.nn.functional.cross_entropy(inputs @ weights + bias, target)
+            value = losses((inputs @ weights + bias).log_softmax(-1), target).mean()
             value = value + weights.square().sum() / len(target)
             value.backward()  # type: ignore[no-untyped-call]
             return value
@@ -55,6 +55,17 @@ class Linear:
         odds = np.exp(scores - scores.max())
         result: Floats = odds / odds.sum()
         return result
+
+
+def losses(log_shares: torch.Tensor, right: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """How unlikely the right labels are, a number for each row of logarithms of shares (… × labels).
+
+    A row of `right` that adds up to 1 tells how much of the share each label should have; a row with several ones, that any of these
+    is right. `smoothing` is the part of the share that is spread over all labels, where it is known which one is right.
+    """
+    spread = right * (1 - smoothing) + smoothing / right.shape[-1]
+    some = -log_shares.masked_fill(right == 0, -torch.inf).logsumexp(-1)
+    return torch.where(right.sum(-1) > 1.5, some, -(spread * log_shares).sum(-1))
 
 
 def features(sentence: str, vector: Floats, situation: Situation, mean: Floats) -> Floats:

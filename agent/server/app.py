@@ -15,13 +15,16 @@ from agent.server import (
     catalog_routes,
     customers,
     import_routes,
+    live,
     office_routes,
     openai_routes,
     operation,
     pages,
     shop_routes,
+    speech_routes,
     staff_routes,
 )
+from agent.server.live import MOST_FRAME_BYTES
 from agent.server.observing import Watchful
 from agent.server.privacy import forget_old
 from agent.server.problems import add_error_answers, responses
@@ -64,9 +67,10 @@ def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) ->
         telemetry=telemetry(),
     )
     add_error_answers(app)
-    for module in (customers, openai_routes, shop_routes, staff_routes, office_routes, catalog_routes, import_routes):
+    routed = (customers, openai_routes, speech_routes, shop_routes, staff_routes, office_routes, catalog_routes, import_routes)
+    for module in routed:
         app.include_router(module.router, dependencies=[Depends(count_request)], responses=responses(400, 413, 422, 429))
-    for module in (operation, pages):
+    for module in (operation, pages, live):
         app.include_router(module.router)
     app.add_middleware(
         CORSMiddleware,
@@ -110,6 +114,7 @@ def config_of(app: FastAPI, backing: Backing) -> uvicorn.Config:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
+        ws_max_size=MOST_FRAME_BYTES,
         timeout_graceful_shutdown=10,
     )
 

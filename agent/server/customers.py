@@ -66,6 +66,8 @@ class OpenedSession(BaseModel):
     expires_at: datetime
     signed_in: bool
     shop: ShopShown
+    voice: bool
+    """Replies can be read aloud: POST /v1/speech."""
 
 
 class Page(BaseModel):
@@ -118,6 +120,7 @@ def open_session(server: Server, request: Request, body: OpenSession) -> OpenedS
         expires_at=ends,
         signed_in=customer is not None,
         shop=ShopShown(name=info.name, currency=info.currency),
+        voice=server.voice.is_there,
     )
 
 

@@ -18,6 +18,8 @@ router = APIRouter(include_in_schema=False)
 STATIC = Path(__file__).resolve().parent / "static"
 MOST_IN_WINDOW = 12
 PAGES = Path(__file__).resolve().parent / "demo"
+_ANYWHERE = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+"""For what other sites' pages load."""
 
 
 class DemoCustomer(BaseModel):
@@ -86,7 +88,19 @@ def demo_products(server: Server) -> DemoWindow:
 @router.get("/widget.js")
 def widget() -> FileResponse:
     """The custom element."""
-    return _file(STATIC / "widget.js", {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"})
+    return _file(STATIC / "widget.js", _ANYWHERE)
+
+
+@router.get("/widget-live.js")
+def widget_live() -> FileResponse:
+    """What the custom element loads when somebody speaks or listens."""
+    return _file(STATIC / "widget-live.js", _ANYWHERE)
+
+
+@router.get("/widget-microphone.js")
+def widget_microphone() -> FileResponse:
+    """What runs in the browser's audio thread."""
+    return _file(STATIC / "widget-microphone.js", _ANYWHERE)
 
 
 @router.get("/console")

@@ -26,6 +26,10 @@ from agent.turn import Agent
 from tools.catalog.catalog import Catalog
 from tools.kit.clock import Clock
 from tools.shop.sqlite_shop import SqliteShop
+from tools.speech.voice import EspeakVoice, Voice
+
+SPEAKERS_AT_ONCE = 4
+"""Of live speech, in the whole server."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class Services:
             lambda: Signal(loop),
             self.watch.said,
         )
+        self.live, self.reading = asyncio.Semaphore(SPEAKERS_AT_ONCE), asyncio.Lock()
+        """Who may speak, and who may read what was spoken: one reading takes all cores."""
+        self.voice: Voice = EspeakVoice()
         self.is_ready = False
         self.is_closing = False
 
@@ -104,7 +111,12 @@ def count_request(server: Server, request: Request) -> None:
 
 def visitor_of(server: Server, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_session)]) -> Visitor:
     """Whom the request's session is of. Raises Problem 401 for none, a forged one, or one of a conversation that is gone."""
-    visitor = server.identities.visitor(bearer(credentials), server.clock())
+    return visitor_of_token(server, bearer(credentials))
+
+
+def visitor_of_token(server: Services, token: str) -> Visitor:
+    """Whom a session's token is of. Raises Problem 401."""
+    visitor = server.identities.visitor(token, server.clock())
     conversation = server.store.conversation(visitor.conversation)
     # Who was a visitor before the sign-in may not read what was said after it.
     if conversation is None or conversation.customer_id != visitor.customer:

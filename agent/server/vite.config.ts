@@ -1,4 +1,5 @@
-// Two builds: `--mode widget` makes static/widget.js, one classic script that pages include; `--mode console` makes static/console/.
+// Three builds: `--mode widget` makes static/widget.js, one classic script that pages include; `--mode live` what it loads when somebody
+// speaks or listens; `--mode console` makes static/console/.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
@@ -46,6 +47,15 @@ export default defineConfig(({ mode }) => ({
       : {
           outDir: resolve(HERE, "static"),
           emptyOutDir: false,
-          lib: { entry: resolve(HERE, "widget/element.tsx"), name: "Storehand", formats: ["iife"], fileName: () => "widget.js" },
+          lib:
+            mode === "live"
+              ? {
+                  entry: {
+                    "widget-live": resolve(HERE, "widget/live/live.ts"),
+                    "widget-microphone": resolve(HERE, "widget/live/microphone.ts"),
+                  },
+                  formats: ["es"],
+                }
+              : { entry: resolve(HERE, "widget/element.tsx"), name: "Storehand", formats: ["iife"], fileName: () => "widget.js" },
         },
 }));

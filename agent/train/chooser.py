@@ -1,14 +1,15 @@
 """Fits the chooser: a LoRA and a head on the text encoder, a linear classifier beside them, and what joins and calibrates the two.
 
-Two rounds. In the first, one writer of each language is held out: on sentences of people whom it never read, the weight of the two
-classifiers and their temperature are fitted, and the figures of the card are measured. In the second all writers are learnt.
+It goes on from a chooser that has learnt before, or learns anew. One writer of each language is held out: on sentences of people whom
+it never read, the weight of the two classifiers and their temperature are fitted, and the figures of the card are measured. So they are
+figures of the very file that is written.
 """
 
 import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,24 @@ import torch
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 
-from agent.chooser.chooser import TALK, join, save
+from agent.chooser.chooser import TALK, join, load, of_member, save
 from agent.chooser.evidence import calibration_error
-from agent.chooser.linear import Linear
+from agent.chooser.linear import Linear, losses
 from agent.chooser.situation import Situation
 from agent.chooser.tuned import FIRST_LAYER, Tuned, normal, token_ids, upper_copy
 from agent.examples import REPLY, Example, digest_of, files_digest
 from agent.train.noise import noisy
 from tools.catalog.text_encoder import TextEncoder
+from tools.kit.errors import OperatorError
 
 RANK = 16
 ALPHA = 32
 BATCH = 32
 LEARNING_RATE, HEAD_LEARNING_RATE = 1.5e-3, 3e-3
+GOING_ON = 0.5
+"""What of the learning rates is left for tuned encoders that have learnt before."""
+REVISED = 3
+"""Every so many sentences of the writers whom they have read are seen again, so that nothing is forgotten; the new ones all are."""
 WARM_UP = 0.06
 SMOOTHING = 0.05
 MEMBERS = 2
@@ -45,10 +51,12 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the result, besides the examples. `held_out` names the writers whom the first round does not read."""
+    """What decides the result, besides the examples. `held_out` names the writers who are not learnt,
+    `begin` the chooser to go on from; None to learn anew."""
 
     held_out: tuple[str, ...]
-    epochs: int = 4
+    epochs: int = 1
+    begin: Path | None = None
     seed: int = 0
     noise: float = NOISE
 
@@ -56,11 +64,26 @@ class Plan:
 def train_chooser(
     encoder: TextEncoder, examples: Sequence[Example], plan: Plan, out: Path, checkpoints: Path, tell: Tell
 ) -> dict[str, Any]:
-    """Fit on the examples and write `out`; returns the card. Interrupted, it goes on at the last whole epoch in `checkpoints`."""
+    """Fit on the examples and write `out`; returns the card. Interrupted, it goes on at the last whole epoch in `checkpoints`.
+
+    Raises OperatorError where the chooser to go on from has read the writers that are held out, or fits neither labels nor encoder.
+    """
     labels = sorted({label for example in examples for label in _labels(example)})
     known = [example for example in examples if example.writer not in plan.held_out]
     unknown = [example for example in examples if example.writer in plan.held_out]
-    tuned, linear = _fit(encoder, known, labels, plan, checkpoints, lambda share, what: tell(share * 0.45, what))
+    begun, read = _begun(plan, labels, encoder) if plan.begin else (None, set())
+    tuned = _tuned(
+        encoder,
+        [example for number, example in enumerate(known) if example.writer not in read or number % REVISED == 0],
+        labels,
+        plan,
+        begun,
+        checkpoints,
+        tell,
+    )
+    tell(1.0, "fitting the linear classifier")
+    sentences = [example.say for example in known]
+    linear = Linear.fit(sentences, encoder.queries(sentences), list(map(Situation.of, known)), _right(known, labels))
     by_member, by_words = _predict(encoder, tuned, linear, unknown)
     by_meaning = np.mean(by_member, axis=0)
     weight, temperature = _joined(by_meaning, by_words, unknown, labels)
@@ -70,19 +93,18 @@ def train_chooser(
         "linear classifier": measured(by_words, unknown, labels),
         "joined": measured(join(by_meaning, by_words, weight, temperature), unknown, labels),
     }
-    tuned, linear = _fit(encoder, examples, labels, plan, checkpoints, lambda share, what: tell(0.45 + share * 0.55, what))
     card = {
         "labels": labels,
         "encoder": encoder.fingerprint,
         "examples": files_digest(),
-        "sentences": len(examples),
-        "writers": sorted({example.writer for example in examples}),
+        "sentences": len(known),
+        "writers": sorted({example.writer for example in known}),
         "members": len(tuned),
         "lora_scale": ALPHA / RANK,
         "tuned_weight": weight,
         "temperature": temperature,
         "figures": figures,
-        "plan": asdict(plan),
+        "plan": {**asdict(plan), "begin": plan.begin.name if plan.begin else None},
     }
     tensors = {
         f"{member}.{name}": tensor.half() if "lora" in name else tensor
@@ -123,13 +145,25 @@ def _tool(label: str) -> str:
 
 
 def _right(examples: Sequence[Example], labels: Sequence[str]) -> Floats:
-    """Which labels are right: examples × labels, rows adding up to 1; an ambiguous sentence's labels share the 1."""
-    return np.array([[(label in right) / len(right) for label in labels] for right in map(_labels, examples)], dtype=np.float32)
+    """Which labels are right, as `losses` reads it: an ambiguous sentence's labels share the 1, of `any_of` each has it."""
+    return np.array(
+        [
+            [(label in right) / (1 if example.any_of else len(right)) for label in labels]
+            for example, right in zip(examples, map(_labels, examples), strict=True)
+        ],
+        dtype=np.float32,
+    )
 
 
-def _fit(
-    encoder: TextEncoder, examples: Sequence[Example], labels: Sequence[str], plan: Plan, checkpoints: Path, tell: Tell
-) -> tuple[list[dict[str, torch.Tensor]], Linear]:
+def _tuned(
+    encoder: TextEncoder,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    plan: Plan,
+    begun: Sequence[Mapping[str, torch.Tensor]] | None,
+    checkpoints: Path,
+    tell: Tell,
+) -> list[dict[str, torch.Tensor]]:
     situations = [Situation.of(example) for example in examples]
     right = _right(examples, labels)
     tuned = []
@@ -139,10 +173,9 @@ def _fit(
             tell((member + share) / MEMBERS, f"encoder {member + 1} of {MEMBERS}, {what}")
 
         its_plan = replace(plan, seed=plan.seed + member)
-        tuned.append(_tune(encoder, examples, situations, right, its_plan, checkpoints, told))
-    tell(1.0, "fitting the linear classifier")
-    sentences = [example.say for example in examples]
-    return tuned, Linear.fit(sentences, encoder.queries(sentences), situations, right)
+        its_begin = begun[member] if begun else None
+        tuned.append(_tune(encoder, examples, situations, right, its_plan, its_begin, checkpoints, told))
+    return tuned
 
 
 def _tune(
@@ -151,6 +184,7 @@ def _tune(
     situations: Sequence[Situation],
     right: Floats,
     plan: Plan,
+    begun: Mapping[str, torch.Tensor] | None,
     checkpoints: Path,
     tell: Tell,
 ) -> dict[str, torch.Tensor]:
@@ -158,14 +192,22 @@ def _tune(
     torch.manual_seed(plan.seed)
     model = with_lora(encoder, RANK, ALPHA)
     head = torch.nn.Linear(encoder.dimensions, right.shape[1])
+    if begun is not None:
+        _put(begun, model, head)
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    pace_of_all = 1.0 if begun is None else GOING_ON
     optimizer = torch.optim.AdamW(
-        [{"params": learnt, "peak": LEARNING_RATE}, {"params": head.parameters(), "peak": HEAD_LEARNING_RATE}], lr=0.0
+        [
+            {"params": learnt, "peak": LEARNING_RATE * pace_of_all},
+            {"params": head.parameters(), "peak": HEAD_LEARNING_RATE * pace_of_all},
+        ],
+        lr=0.0,
     )
     target = torch.from_numpy(right)
     steps_per_epoch = math.ceil(len(examples) / BATCH)
     steps = steps_per_epoch * plan.epochs
-    state = _Checkpoint(checkpoints, f"{digest_of(examples)} {encoder.fingerprint} {plan}")
+    before = _digest(begun) if begun is not None else ""
+    state = _Checkpoint(checkpoints, f"{digest_of(examples)} {encoder.fingerprint} {plan} {before}")
     begin = state.load(model, head, optimizer)
     model.train()
     for epoch in range(begin, plan.epochs):
@@ -182,7 +224,7 @@ def _tune(
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * pace
             pooled = torch.nn.functional.dropout(normal(encoder.pooled(model, [ids[index] for index in batch])), 0.1)
-            loss = torch.nn.functional.cross_entropy(head(pooled), target[batch], label_smoothing=SMOOTHING)
+            loss = losses(head(pooled).log_softmax(-1), target[batch], SMOOTHING).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_([*learnt, *head.parameters()], 1.0)
@@ -221,11 +263,43 @@ def with_lora(encoder: TextEncoder, rank: int, alpha: int) -> torch.nn.Module:
 
 def lora_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Copies of what learns in a model of `with_lora`, by the names that `merged` reads."""
-    return {
-        name.removeprefix("base_model.model.").replace(".default.weight", ""): tensor.detach().clone()
-        for name, tensor in model.named_parameters()
-        if tensor.requires_grad
-    }
+    return {_plain_name(name): tensor.detach().clone() for name, tensor in model.named_parameters() if tensor.requires_grad}
+
+
+def _begun(
+    plan: Plan, labels: Sequence[str], encoder: TextEncoder
+) -> tuple[Sequence[Mapping[str, torch.Tensor]] | None, set[str]]:
+    """The tuned encoders to go on from, and the writers whom they have read."""
+    assert plan.begin
+    tensors, card = load(plan.begin)
+    fits = (card["labels"], card["encoder"], card["members"]) == (list(labels), encoder.fingerprint, MEMBERS)
+    if not fits or set(card["writers"]) & set(plan.held_out):
+        raise OperatorError(
+            f"'{plan.begin}' cannot be gone on from: it is for other labels or another text encoder, or has read "
+            f'{", ".join(plan.held_out)}; run "storehand train chooser --fresh".'
+        )
+    return [of_member(tensors, member) for member in range(MEMBERS)], set(card["writers"])
+
+
+def _put(begun: Mapping[str, torch.Tensor], model: torch.nn.Module, head: torch.nn.Linear) -> None:
+    """Write what was learnt before into what learns now."""
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            parameter.copy_(begun[f"head.{name}"])
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(begun[_plain_name(name)])
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix("base_model.model.").replace(".default.weight", "")
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        whole.update(tensors[name].float().numpy().tobytes())
+    return whole.hexdigest()[:16]
 
 
 class _Checkpoint:
@@ -270,10 +344,10 @@ def _predict(
 
 def _joined(tuned: Floats, linear: Floats, examples: Sequence[Example], labels: Sequence[str]) -> tuple[float, float]:
     """The weight and temperature under which the right labels are likeliest."""
-    right = _right(examples, labels)
+    right = torch.from_numpy(_right(examples, labels))
 
     def loss(weight: float, temperature: float) -> float:
-        return float(-(right * np.log(join(tuned, linear, weight, temperature))).sum(axis=1).mean())
+        return float(losses(torch.from_numpy(join(tuned, linear, weight, temperature)).log(), right).mean())
 
     tried = [(weight / 20, temperature / 20) for weight in range(0, 21) for temperature in range(6, 41)]
     return min(tried, key=lambda each: loss(*each))

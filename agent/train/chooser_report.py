@@ -24,9 +24,10 @@ def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
     """
     held_out = []
     for language in LANGUAGES:
-        writers = {example.writer for example in examples if example.writer.startswith(f"{language}-")} - {
-            f"{language}-{OWN}",
-            HINT3,
+        writers = {
+            example.writer
+            for example in examples
+            if example.writer.startswith(f"{language}-") and not example.writer.startswith((f"{language}-{OWN}", HINT3))
         }
         if len(writers) < 2:
             raise OperatorError(
@@ -34,6 +35,12 @@ def last_writers(examples: Sequence[Example]) -> tuple[str, ...]:
             )
         held_out.append(max(writers, key=lambda writer: (len(writer), writer)))
     return tuple(held_out)
+
+
+def listed(writers: Sequence[str]) -> str:
+    """The names as a sentence has them: "en-2, zh-2 and en-own"."""
+    *others, last = writers
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def figure_rows(card: Mapping[str, Any]) -> list[list[str]]:
@@ -65,9 +72,10 @@ def write_card(out: Path, card: Mapping[str, Any], examples: Sequence[Example], 
         "linear_weight": f"{1 - card['tuned_weight']:.2f}",
         "temperature": f"{card['temperature']:.2f}",
         "epochs": card["plan"]["epochs"],
+        "begun": "on from the one before" if card["plan"]["begin"] else "anew",
         "seed": card["plan"]["seed"],
         "noise": f"{card['plan']['noise']:.0%}",
-        "held_out": " and ".join(card["plan"]["held_out"]),
+        "held_out": listed(card["plan"]["held_out"]),
         "figures": _markdown(figures),
         "command": command,
         **settings,

@@ -156,22 +156,28 @@ def chooser(
             "--out", help="File of the chooser, for instance to try it; else the one that the agent uses.", metavar="FILE"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that each sentence is seen.")] = 4,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Times that each sentence is seen; 1, and 3 with --fresh, if not given.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Learn anew, not on from the chooser that comes with Storehand.")
+    ] = False,
     hint3: Annotated[
         Path | None, typer.Option("--hint3", help="Folder of HINT3, whose real sentences are learnt too.", file_okay=False)
     ] = None,
 ) -> None:
     """Fit what chooses the tool on prompts/examples/ and on the sentences labelled with `storehand review`.
 
-    Takes the better part of an hour on two free cores; interrupted, the same command goes on at the last whole epoch. Prints the
-    figures on writers whom it did not read, and writes a model card beside the file.
+    Takes a quarter of an hour on two free cores, anew an hour; interrupted, the same command goes on at the last whole epoch. Prints
+    the figures on writers whom it did not read, and writes a model card beside the file.
     """
     require_extra()
     settings = load_settings()
+    from agent.chooser.chooser import SHIPPED
     from agent.examples import all_examples
     from agent.labels import LABELS, own_examples
     from agent.resources import CHOOSER, prepare, text_encoder_of
-    from agent.train.chooser_report import figure_rows, last_writers, write_card
+    from agent.train.chooser_report import figure_rows, last_writers, listed, write_card
     from agent.train.hint3 import hint3_examples
 
     own = own_examples(settings.data_dir / LABELS)
@@ -186,7 +192,7 @@ def chooser(
 
     from agent.train import chooser as training
 
-    plan = training.Plan(held_out=held_out, epochs=epochs)
+    plan = training.Plan(held_out=held_out, epochs=epochs or (3 if fresh else 1), begin=None if fresh else SHIPPED)
     with _shares() as tell:
         card = training.train_chooser(text_encoder_of(settings), examples, plan, target, settings.cache_dir / "train", tell)
     described = write_card(
@@ -195,12 +201,12 @@ def chooser(
         examples,
         shlex.join(["storehand", *sys.argv[1:]]) if sys.argv[1:2] == ["train"] else "storehand train chooser",
         rank=training.RANK,
-        learning_rate=f"{training.LEARNING_RATE:g}",
-        head_learning_rate=f"{training.HEAD_LEARNING_RATE:g}",
+        learning_rate=f"{training.LEARNING_RATE * (1 if fresh else training.GOING_ON):g}",
+        head_learning_rate=f"{training.HEAD_LEARNING_RATE * (1 if fresh else training.GOING_ON):g}",
         batch=training.BATCH,
     )
     head, *rows = figure_rows(card)
-    table = Table(*head, title=f"on {' and '.join(held_out)}, whom it had not read")
+    table = Table(*head, title=f"on {listed(held_out)}, whom it had not read")
     for row in rows:
         table.add_row(*row)
     out.print(table)

@@ -10,7 +10,7 @@ from functools import cache
 from tools.shop.types import Language
 
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_HEARD = (
+HEARD = (
     ("their", "there"),
     ("to", "too"),
     ("for", "four"),
@@ -83,7 +83,7 @@ def _drop(sentence: str, language: Language, rng: random.Random) -> str:
 
 
 def _heard(sentence: str, rng: random.Random) -> str:
-    pairs = [pair for pair in _HEARD if any(re.search(rf"\b{re.escape(word)}\b", sentence, re.I) for word in pair)]
+    pairs = [pair for pair in HEARD if any(re.search(rf"\b{re.escape(word)}\b", sentence, re.I) for word in pair)]
     if not pairs:
         return _plain(sentence, "en")
     one, other = rng.choice(pairs)
@@ -94,23 +94,23 @@ def _heard(sentence: str, rng: random.Random) -> str:
 
 def _pinyin(sentence: str, rng: random.Random) -> str:
     """Another common character with the same sound: the first suggestion of a pinyin keyboard."""
-    places = [index for index, character in enumerate(sentence) if len(_alike(_sound(character))) > 1]
+    places = [index for index, character in enumerate(sentence) if len(sounding(sound_of(character))) > 1]
     if not places:
         return sentence
     at = rng.choice(places)
-    others = [character for character in _alike(_sound(sentence[at])) if character != sentence[at]]
+    others = [character for character in sounding(sound_of(sentence[at])) if character != sentence[at]]
     return sentence[:at] + rng.choice(others) + sentence[at + 1 :] if others else sentence
 
 
 @cache
-def _sound(character: str) -> str:
+def sound_of(character: str) -> str:
     from pypinyin import Style, pinyin  # the training extra
 
     return pinyin(character, style=Style.NORMAL)[0][0] if "\u4e00" <= character <= "\u9fff" else ""
 
 
 @cache
-def _alike(sound: str) -> tuple[str, ...]:
+def sounding(sound: str) -> tuple[str, ...]:
     """Common characters of this sound."""
     return _by_sound().get(sound, ())
 
@@ -125,6 +125,6 @@ def _by_sound() -> dict[str, tuple[str, ...]]:
             counts[character] = counts.get(character, 0) + 1
     by_sound: dict[str, tuple[str, ...]] = {}
     for character in sorted(counts, key=lambda each: (-counts[each], each)):
-        if (sound := _sound(character)) and counts[character] > 2:
+        if (sound := sound_of(character)) and counts[character] > 2:
             by_sound[sound] = (*by_sound.get(sound, ()), character)
     return by_sound

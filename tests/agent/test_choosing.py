@@ -198,3 +198,22 @@ def chosen(demo: Opened) -> Callable[[str, Language], str]:
         return next(iter(evidence.shares))
 
     return choose
+
+
+class Browser:
+    """Sure that "else" asks for alternatives and every other message for a search, as far as `sure` says."""
+
+    def __init__(self, sure: float) -> None:
+        self._sure = sure
+
+    def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
+        tools = ("recommend_products", "search_products") if "else" in said else ("search_products", "recommend_products")
+        return Evidence({tools[0]: self._sure, tools[1]: 1 - self._sure}, "unclear")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("sure", "tool"), [(0.9, "recommend_products"), (0.6, "search_products")])
+def test_a_list_is_gone_on_with_unless_alternatives_are_surely_asked_for(demo: Opened, sure: float, tool: str) -> None:
+    agent = demo.agent_with(Scripted(replies=["Here they are."] * 2), InMemorySaver(), chooser=Browser(sure))
+    tell(agent, "show me rain jackets")
+    assert [step.tool for step in tell(agent, "anything else?").steps] == [tool]

@@ -1,6 +1,7 @@
 """The benchmarks' plumbing on a small made shop; what a real machine is like, no test can know."""
 
 import json
+import wave
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -282,20 +283,26 @@ def test_bench_choose_counts_by_language_and_lists_misses(opening: None, tmp_pat
 class Echo:
     """Hears the same in every recording."""
 
+    model = None
+
     def transcribe(self, recording: Any) -> Transcript:
         return Transcript("hello there", "en", "en", 1.0, 2.0, 0.9)
 
 
-def test_bench_speech_reports_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_speech_holds_our_recognition_against_the_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.resources.prepare", lambda *_: None)
     monkeypatch.setattr("agent.resources.transcriber_of", lambda _: Echo())
-    for name, text in (("right", "hello there"), ("half", "hello you")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "transcripts.jsonl").write_text(json.dumps({"audio": "a.wav", "text": text}))
-    result = json.loads(printed("speech", str(tmp_path / "right"), str(tmp_path / "half"), "--json").splitlines()[-1])
-    assert {name: each["wer"] for name, each in result.items()} == {"right": 0.0, "half": 0.5}
-    assert all("real_time_factor" in each for each in result.values())
-    assert "50.0%" in printed("speech", str(tmp_path / "half"))
+    monkeypatch.setattr("eval.speech.faster_whisper_alone", lambda _: lambda recording: "hello")
+    with wave.open(str(tmp_path / "a.wav"), "wb") as out:
+        out.setparams((1, 2, 16000, 0, "NONE", ""))
+        out.writeframes(bytes(32_000))
+    file = tmp_path / "transcripts.jsonl"
+    file.write_text(json.dumps({"audio": "a.wav", "text": "hello there"}))
+    result = json.loads(printed("speech", "--transcripts", str(file), "--json").splitlines()[-1])
+    assert set(result) == {"ours", "plain"}
+    assert (result["ours"]["wer"], result["plain"]["wer"]) == (0, 0.5)
+    assert {"wer", "cer", "rtf"} <= set(result["ours"])
+    assert "50.0%" in printed("speech", "--transcripts", str(file))
 
 
 def test_made_products_lie_in_clusters_and_are_the_same_every_time() -> None:

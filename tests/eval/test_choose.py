@@ -63,6 +63,12 @@ def test_the_score_tells_wrong_from_asked() -> None:
     assert result["ece"] == pytest.approx(0.6 * (0.95 - 2 / 3) + 0.4 * 0.55)
 
 
+def test_carrying_out_what_was_agreed_to_is_no_choice_of_a_tool() -> None:
+    assert outcome([None], "commit_quote").right
+    assert not outcome(["quote_return"], "commit_quote").right
+    assert not outcome([None], "quote_return").right
+
+
 def test_a_case_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text(json.dumps({"say": "hi", "language": "en", "tools": [None]}) + '\n{"say": "hi"}\n', encoding="utf-8")

@@ -160,6 +160,26 @@ def test_every_criterion_can_be_missed(case: Case, reply: str, expected: set[Cri
     assert missed(case, reply) == expected
 
 
+def test_a_yes_or_no_against_the_facts_is_not_faithful_in_either_language() -> None:
+    dark = Case(
+        said="咖啡豆是深烘吗？",
+        language="zh",
+        facts=(
+            Fact(text="雾山咖啡豆：¥88.00，有货。", source="product:coffee"),
+            Fact(text="烘焙度：深烘", source="product:coffee"),
+            Fact(text="不含咖啡因", source="product:coffee"),
+        ),
+        must=(("深烘",),),
+    )
+    assert missed(dark, "是的，是深烘。") == set()
+    assert "faithful" in missed(dark, "这款咖啡豆不是深烘。")
+    assert "faithful" in missed(dark.model_copy(update={"said": "它含咖啡因吗？"}), "是的，它含咖啡因。")
+    folds = LAMP.model_copy(update={"said": "Is it foldable?", "must": (("fold",),), "next_step": None})
+    folds = folds.model_copy(update={"facts": (*LAMP.facts, Fact(text="Foldable stand", source="product:lamp"))})
+    assert missed(folds, "Yes, it is foldable.") == set()
+    assert "faithful" in missed(folds, "No, it is not foldable.")
+
+
 def test_list_lines_are_not_counted_as_sentences() -> None:
     reply = "It is 46 cm tall and dims:\n1. brass.\n2. white.\n3. none.\nWhich colour would you like?"
     assert "short" not in missed(LAMP, reply)

@@ -1,9 +1,11 @@
 import json
+import wave
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from eval.speech import character_error_rate, measure_speech, word_error_rate
+from eval.speech import character_error_rate, measure_speech, spoken_numbers, word_error_rate
 from tools.transcribe_speech import Transcript
 
 
@@ -71,33 +73,66 @@ def test_a_rate_of_nothing_is_refused() -> None:
 
 
 class Reader:
-    """Transcribes each recording as the text that the test gives for its name."""
+    """Transcribes each recording as the text that the test gives for its name; an order number as `number`."""
 
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.texts = texts
+    def __init__(self, texts: dict[str, str], number: str = "") -> None:
+        self.texts, self.number = texts, number
 
-    def transcribe(self, recording: Path) -> Transcript:
-        return Transcript(self.texts[recording.name], "en", "en", 1.0, 2.0, 0.9)
+    def transcribe(self, recording: Path | bytes) -> Transcript:
+        return Transcript(self.read(recording), "en", "en", 1.0, 2.0, 0.9)
 
-
-def folder_of(folder: Path, texts: dict[str, str]) -> Path:
-    rows = [json.dumps({"audio": f"audio/{name}", "text": text}, ensure_ascii=False) for name, text in texts.items()]
-    (folder / "transcripts.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    return folder
+    def read(self, recording: Path | bytes) -> str:
+        return self.texts[recording.name] if isinstance(recording, Path) else self.number
 
 
-def test_a_folder_of_english_speech_is_scored_by_words(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, {"a.wav": "GO FORTY", "b.wav": "STOP", "c.wav": "HELP"})
-    figures = measure_speech(Reader({"a.wav": "Go 40.", "b.wav": "top"}), folder, limit=2)
-    assert figures["wer"] == 0.25
-    assert figures["utterances"] == 2
-    assert figures["seconds"] == 4
-    assert figures["real_time_factor"] >= 0
-    assert "cer" not in figures
+def sound(file: Path, seconds: float = 2.0) -> None:
+    with wave.open(str(file), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(int(8000 * seconds) * 2))
 
 
-def test_a_folder_of_chinese_speech_is_scored_by_characters(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, {"a.wav": "我要退货"})
-    figures = measure_speech(Reader({"a.wav": "我要对货"}), folder)
-    assert figures["cer"] == 0.25
-    assert "wer" not in figures
+def rows_of(file: Path, rows: dict[str, dict[str, object]]) -> Path:
+    for name in rows:
+        sound(file.parent / name)
+    lines = [json.dumps({"audio": name, **row}, ensure_ascii=False) for name, row in rows.items()]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+def test_both_recognisers_are_scored_on_the_same_recordings_in_one_form(tmp_path: Path) -> None:
+    said = {"a.wav": {"text": "GO FORTY"}, "b.wav": {"text": "STOP"}, "c.wav": {"text": "HELP"}, "d.wav": {"text": "GO"}}
+    ours, plain = Reader({"a.wav": "Go 40.", "c.wav": "Helped"}), Reader({"a.wav": "go forty", "c.wav": "Help!"})
+    figures = measure_speech(ours, plain.read, transcripts=rows_of(tmp_path / "said.jsonl", said), limit=2)
+    assert (figures["ours"]["wer"], figures["plain"]["wer"]) == (0.25, 0)
+    assert figures["ours"]["recordings"] == figures["plain"]["recordings"] == 2
+    assert figures["ours"]["seconds"] == 4
+    assert figures["ours"]["rtf"] >= 0
+
+
+def test_traditional_characters_are_no_errors_for_either(tmp_path: Path) -> None:
+    said = rows_of(tmp_path / "said.jsonl", {"a.wav": {"text": "我要退货"}})
+    figures = measure_speech(Reader({"a.wav": "我要对货"}), Reader({"a.wav": "我要退貨"}).read, transcripts=said)
+    assert (figures["ours"]["cer"], figures["plain"]["cer"]) == (0.25, 0)
+
+
+def test_slots_are_found_in_the_words_however_numbers_are_written(tmp_path: Path) -> None:
+    wanted = rows_of(tmp_path / "labels.jsonl", {"a.wav": {"slots": {"size": "twelve ounce", "drink": " mocha"}}})
+    figures = measure_speech(Reader({"a.wav": "A 12-ounce latte."}), Reader({"a.wav": "twelve ounce mocha"}).read, slots=wanted)
+    assert (figures["ours"]["slots"], figures["plain"]["slots"]) == (0.5, 1)
+
+
+def test_order_numbers_are_joined_of_single_digits_with_gaps_and_are_always_the_same(tmp_path: Path) -> None:
+    for number in range(13):
+        sound(tmp_path / f"{number % 10}_anna_{number}.wav", seconds=0.5)
+    first, second = spoken_numbers(tmp_path)
+    assert [each.digits for each in spoken_numbers(tmp_path)] == [first.digits, second.digits]
+    assert len(first.digits) == 6
+    with wave.open(BytesIO(first.recording)) as file:
+        assert file.getnframes() / file.getframerate() == pytest.approx(6 * 0.5 + 5 * 0.08)
+    figures = measure_speech(Reader({}, " ".join(first.digits)), Reader({}, "12").read, digits=tmp_path, limit=1)
+    assert (figures["ours"]["exact"], figures["plain"]["exact"]) == (1, 0)
+
+
+def test_a_folder_without_digits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="DIGIT_SPEAKER_NUMBER"):
+        spoken_numbers(tmp_path)

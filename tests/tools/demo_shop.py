@@ -44,6 +44,9 @@ class DemoShop:
     def clauses(self, on: date) -> list[Clause]:
         return []
 
+    def all_clauses(self) -> list[Clause]:
+        return []
+
     def customer(self, customer_id: str) -> Customer | None:
         return None
 

@@ -18,7 +18,6 @@ from tools.transcribe_speech import (
     SAMPLE_RATE,
     Transcriber,
     decode_recording,
-    is_invented,
     load_transcriber,
     transcribe_speech,
 )
@@ -219,19 +218,6 @@ def test_a_recording_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None
     assert refusal(bytes(20_000_001)).key == "voice_too_large"
 
 
-def test_sign_offs_of_subtitles_are_believed_only_of_clear_speech() -> None:
-    assert is_invented("谢谢观看。", 0.9, -0.2)
-    assert is_invented("Thanks for watching!", 0.1, -1.4)
-    assert not is_invented("Thank you.", 0.1, -0.2)
-
-
-def test_text_is_invented_where_the_model_itself_hears_silence_and_is_unsure() -> None:
-    assert is_invented("Where is my order?", 0.9, -1.4)
-    assert not is_invented("Where is my order?", 0.9, -0.2)
-    assert not is_invented("Help.", 0.2, -1.4)
-    assert is_invented(" ...", 0.0, -0.1)
-
-
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.bin").touch()
     with pytest.raises(WeightsUnavailable, match=r"config\.json, tokenizer\.json"):
@@ -322,3 +308,39 @@ def test_the_first_half_of_a_truncated_recording_is_written_down(transcriber: Tr
     text = transcriber.transcribe(whole[: len(whole) * 55 // 100]).text.lower()
     assert "fellow americans" in text
     assert "what you can do for" not in text
+
+
+def speech(*names: tuple[str, str], pause_s: float = 1.0) -> Sound:
+    pause = np.zeros(int(pause_s * SAMPLE_RATE))
+    return np.concatenate([part for name in names for part in (decode_recording(spoken(*name)[0]), pause)])
+
+
+@pytest.mark.real
+def test_a_change_of_language_in_one_recording_is_followed(transcriber: Transcriber) -> None:
+    transcript = transcriber.transcribe(
+        wav(speech(("speech_misc", "LJ001-0001"), ("speech_aishell3", "SSB02460212"), pause_s=2.0))
+    )
+    assert any("\u4e00" <= character <= "\u9fff" for character in transcript.text)
+    assert "printing" in transcript.text.lower()
+
+
+@pytest.mark.real
+def test_every_word_has_its_time_and_confidence(transcriber: Transcriber) -> None:
+    transcript = transcriber.transcribe(spoken("speech_misc", "jfk")[0])
+    words = [word.text.strip(" ,.").lower() for word in transcript.words]
+    assert "fellow" in words
+    times = [(word.start_s, word.end_s) for word in transcript.words]
+    assert times == sorted(times)
+    assert times[-1][1] <= transcript.seconds + 0.5
+    assert all(0 < word.confidence <= 1 for word in transcript.words)
+
+
+@pytest.mark.real
+def test_an_order_number_read_out_over_the_telephone_is_written_in_digits(transcriber: Transcriber) -> None:
+    from eval.speech import spoken_numbers
+
+    if not (DATA / "speech_fsdd").is_dir():
+        pytest.skip("the development data are not here")
+    numbers = spoken_numbers(DATA / "speech_fsdd")[:3]
+    heard = [transcriber.transcribe(number.recording) for number in numbers]
+    assert sum(transcript.text == number.digits for transcript, number in zip(heard, numbers, strict=True)) >= 2

@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
 from functools import cached_property
 from io import BytesIO
 from itertools import islice
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
 
-DAYS_AHEAD = 366
-"""Clauses that come into force within this many days are indexed already."""
 BATCH = 32
 
 _Item = TypeVar("_Item")
@@ -183,7 +180,8 @@ class _Build:
             for product in self.shop.products():
                 yield from self._picture_drafts(product)
         else:
-            for clause in self._all_clauses():
+            # In force or not: a search is told the day, which may be that of a call of last year.
+            for clause in self.shop.all_clauses():
                 yield from _clause_drafts(clause)
 
     def _product_draft(self, product: Product) -> _Draft:
@@ -248,11 +246,6 @@ class _Build:
         return self.cache.vectors(
             texts.fingerprint, contents, lambda missing: texts.passages([contents[place].decode() for place in missing])
         )
-
-    def _all_clauses(self) -> list[Clause]:
-        today = date.today()  # noqa: DTZ011  # the shop's zone makes no difference to a year
-        days = (today + timedelta(days) for days in range(-1, DAYS_AHEAD))
-        return list({clause.id: clause for day in days for clause in self.shop.clauses(day)}.values())
 
 
 def _clause_drafts(clause: Clause) -> Iterator[_Draft]:

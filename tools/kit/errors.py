@@ -7,6 +7,7 @@ StorehandError
 │   ├── IndexMissing
 │   ├── EncoderMismatch
 │   ├── WeightsUnavailable
+│   ├── VoiceUnavailable
 │   ├── BadSettings
 │   └── ModelFailed      a chat model that does not answer, or answers garbage
 ├── Refused              the chat model: why a tool did not do it and what to offer instead
@@ -43,6 +44,10 @@ class EncoderMismatch(OperatorError):
 
 class WeightsUnavailable(OperatorError):
     """Model weights are neither cached nor to be had from any source, or fail their checksum."""
+
+
+class VoiceUnavailable(OperatorError):
+    """The engine that reads replies aloud is not installed or does not work."""
 
 
 class BadSettings(OperatorError):

@@ -157,12 +157,12 @@ def _places(text: str, title: str) -> list[tuple[int, int]]:
             continue
         last = ending[-1].removesuffix("s")
         pattern = r"(?<![a-z0-9])" + r"[\s-]?".join([*map(re.escape, ending[:-1]), re.escape(last)]) + r"(?:e?s)?(?![a-z0-9])"
-        for found in re.finditer(pattern, text.lower()):
-            is_part = any(start <= found.start() and found.end() <= end for start, end in places)
+        for place in re.finditer(pattern, text.lower()):
+            is_part = any(start <= place.start() and place.end() <= end for start, end in places)
             # "Please set up …" names no luggage set.
-            is_named = not first or len(ending) > 1 or len(text) <= 20 or _DETERMINED.search(text[: found.start()])
+            is_named = not first or len(ending) > 1 or len(text) <= 20 or _DETERMINED.search(text[: place.start()])
             if is_named and not is_part:
-                places.append((found.start(), found.end()))
+                places.append((place.start(), place.end()))
     return places
 
 

@@ -54,6 +54,10 @@ class Shop(Protocol):
         """The clauses in force on that day, by id."""
         ...
 
+    def all_clauses(self) -> list[Clause]:
+        """Every clause, in force or not, by id."""
+        ...
+
     def clause(self, clause_id: str) -> Clause | None:
         """The clause with this id, in force or not."""
         ...

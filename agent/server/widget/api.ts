@@ -138,6 +138,13 @@ export class Api {
   clause = (id: string, language: Language): Promise<Clause> =>
     this.read(`/v1/clauses/${encodeURIComponent(id)}?language=${language}`);
 
+  /** A sentence as sound; null where nothing in it can be said. */
+  async speech(text: string, language: Language): Promise<ArrayBuffer | null> {
+    const headers = { "Content-Type": "application/json" };
+    const response = await this.fetch("/v1/speech", { method: "POST", headers, body: JSON.stringify({ text, language }) });
+    return response.status === 204 ? null : response.arrayBuffer();
+  }
+
   async upload(file: Blob, name: string): Promise<Upload> {
     const form = new FormData();
     form.append("file", file, name);

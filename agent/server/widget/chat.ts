@@ -71,6 +71,8 @@ export class Chat {
   readonly signInFailed = signal(false);
   /** What could not be done last, in the server's words; "" where it was not reached. */
   readonly trouble = signal<string | null>(null);
+  /** What reads a reply aloud, and which. */
+  readonly reading = signal<{ id: string; stop: AbortController } | null>(null);
   readonly quickReplies = computed(() => {
     const last = this.messages.value.at(-1);
     return last?.role === "agent" && !last.open && !this.run.value ? (last.quickReplies ?? []) : [];
@@ -79,7 +81,7 @@ export class Chat {
   page: Page = {};
   /** Which start of the conversation is the present one. */
   private round = 0;
-  private reading: AbortController | null = null;
+  private following: AbortController | null = null;
   private listening: AbortController | null = null;
 
   constructor(
@@ -143,9 +145,9 @@ export class Chat {
   /** Let go of every connection; the server finishes what it is writing, and the next start reads it. */
   leave(): void {
     this.round++;
-    this.reading?.abort();
+    this.following?.abort();
     this.listening?.abort();
-    this.reading = this.listening = null;
+    this.following = this.listening = null;
     this.run.value = null;
     this.state.value = "idle";
   }
@@ -170,6 +172,12 @@ export class Chat {
   }
 
   /** Stop the answer that is being written; what was said so far stays said. */
+  /** Be silent: somebody speaks, or wants no more of it. */
+  hush(): void {
+    this.reading.value?.stop.abort();
+    this.reading.value = null;
+  }
+
   async stop(): Promise<void> {
     if (this.run.value) await this.api.stop(this.run.value).catch((error: unknown) => this.complain(error));
   }
@@ -199,7 +207,7 @@ export class Chat {
   /** Read a run to its end: begin it with what was said, or (null) join it. */
   private async read(runId: string, said: Said | null): Promise<void> {
     const id = `run-${runId}`;
-    const reading = (this.reading = new AbortController());
+    const reading = (this.following = new AbortController());
     batch(() => {
       this.run.value = runId;
       this.tool.value = this.ahead.value = null;

@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
 import { clipName, pictureIn, preparePhoto, record, type Recording } from "./media";
 import { useParts, useWords } from "./parts";
+import type { Dictation } from "./live/live";
+import { live } from "./voice";
 import type { Word } from "./words";
 
 /** The photo that goes with the next message. */
@@ -14,9 +16,10 @@ interface Photo {
 
 /** `dropped` is the file that was let fall on the panel last. */
 export function Composer({ dropped }: { dropped: File | null }) {
-  const { chat } = useParts();
+  const { chat, server } = useParts();
   const words = useWords();
   const [text, setText] = useState("");
+  const [dictation, setDictation] = useState<Dictation | null>(null);
   const [photo, setPhoto] = useState<Photo | null>(null);
   const trouble = chat.trouble.value;
   const setTrouble = (word: Word | null) => (chat.trouble.value = word && words(word));
@@ -66,7 +69,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
 
   const submit = async () => {
     const said = text.trim();
-    if (!ready || (!said && !photo)) return;
+    if (!ready || dictation || (!said && !photo)) return;
     setTrouble(null);
     if (!photo) {
       setText("");
@@ -92,6 +95,39 @@ export function Composer({ dropped }: { dropped: File | null }) {
       setTrouble("noMicrophone");
     }
   };
+
+  const dictate = async () => {
+    if (dictation) return dictation.end();
+    setTrouble(null);
+    // Whoever begins to speak is listened to.
+    chat.hush();
+    if (running) void chat.stop();
+    const before = text.trim() && `${text.trim()} `;
+    const over = (said: string | null) => {
+      setDictation(null);
+      if (said !== null) setText(before + said);
+      field.current?.focus();
+    };
+    try {
+      const { dictate: listen } = await live(server);
+      setDictation(
+        await listen(server || location.origin, chat.api.session!.session, {
+          partial: (said) => setText(before + said),
+          final: over,
+          failed: () => {
+            over(null);
+            setTrouble("unreachable");
+          },
+        }),
+      );
+    } catch {
+      setTrouble("noMicrophone");
+    }
+  };
+
+  useEffect(() => {
+    if (dictation) return () => dictation.cancel();
+  }, [dictation]);
 
   if (recording) return <Recorder recording={recording} />;
   return (
@@ -119,6 +155,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
           enterkeyhint="send"
           aria-label={words("writeLabel")}
           placeholder={words("write")}
+          readOnly={dictation !== null}
           onInput={(event) => setText(event.currentTarget.value)}
           onPaste={(event) => {
             const picture = pictureIn(event.clipboardData);
@@ -128,6 +165,11 @@ export function Composer({ dropped }: { dropped: File | null }) {
             }
           }}
           onKeyDown={(event) => {
+            if (event.key === "Escape" && dictation) {
+              event.preventDefault();
+              event.stopPropagation();
+              setDictation(null);
+            }
             // Enter also ends the choice of characters in an input method for Chinese.
             if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
               event.preventDefault();
@@ -140,6 +182,17 @@ export function Composer({ dropped }: { dropped: File | null }) {
           <FileButton icon="camera" label={words("camera")} add={add} camera />
           <button type="button" class="bare" aria-label={words("voice")} title={words("voice")} disabled={!ready} onClick={() => void speak()}>
             <Icon name="mic" />
+          </button>
+          <button
+            type="button"
+            class={dictation ? "bare dictating" : "bare"}
+            aria-label={words(dictation ? "dictating" : "dictate")}
+            title={words(dictation ? "dictating" : "dictate")}
+            aria-pressed={dictation !== null}
+            disabled={chat.state.value !== "ready"}
+            onClick={() => void dictate()}
+          >
+            <Icon name="dictate" />
           </button>
           <span class="space" />
           {running ? (

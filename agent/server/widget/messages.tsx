@@ -5,6 +5,7 @@ import { Products, QuoteCard, Sources } from "./cards";
 import type { Message } from "./chat";
 import { Icon } from "./icons";
 import { useParts, useWords } from "./parts";
+import { live } from "./voice";
 import { fromMarkdown } from "./safe";
 import type { Quote } from "./wire";
 import { doing } from "./words";
@@ -136,6 +137,7 @@ function OneMessage({ message, follows, last }: { message: Message; follows: boo
         {waits && <Busy />}
         {message.failed && <Failure message={message} last={last} />}
         {!message.open && <Sources message={message} />}
+        {message.role === "agent" && message.text && <Listen message={message} />}
         {message.role === "agent" && message.kept && message.text && <Thumbs message={message} last={last} />}
       </div>
     </article>
@@ -227,6 +229,35 @@ function Failure({ message, last }: { message: Message; last: boolean }) {
         </button>
       )}
     </div>
+  );
+}
+
+/** Reads a reply aloud, also one that is still being written. */
+function Listen({ message }: { message: Message }) {
+  const { chat, server } = useParts();
+  const words = useWords();
+  if (!chat.api.session?.voice) return null;
+  const reading = chat.reading.value?.id === message.id;
+  const listen = async () => {
+    chat.hush();
+    if (reading) return;
+    const stop = new AbortController();
+    chat.reading.value = { id: message.id, stop };
+    const written = () => chat.messages.value.find((each) => each.id === message.id) ?? message;
+    try {
+      const { readAloud } = await live(server);
+      const speech = (text: string) => chat.api.speech(text, /[\u4e00-\u9fff]/.test(text) ? "zh" : "en");
+      await readAloud(speech, () => ({ text: written().text, open: written().open ?? false }), stop.signal);
+    } catch (error) {
+      chat.complain(error);
+    }
+    if (chat.reading.value?.stop === stop) chat.reading.value = null;
+  };
+  const label = words(reading ? "listenStop" : "listen");
+  return (
+    <button type="button" class="bare listen" aria-label={label} title={label} aria-pressed={reading} onClick={() => void listen()}>
+      <Icon name="listen" size={16} />
+    </button>
   );
 }
 

@@ -94,6 +94,8 @@ export interface Session {
   expires_at: string;
   signed_in: boolean;
   shop: { name: Record<Language, string>; currency: string };
+  /** Replies can be read aloud. */
+  voice?: boolean;
 }
 
 export type Identity = { jwt: string } | { customer: string; hash: string };

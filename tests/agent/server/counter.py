@@ -161,6 +161,8 @@ class Counter(Serving):
         data.mkdir(parents=True, exist_ok=True)
         self.shop_folder, self.model = shop, model or Reciter()
         self.indexed = 0
+        self.hears: Any = None
+        """The speech recognition."""
         opened = SqliteShop.open(shop)
         self.desk = HandoverDesk(data / HANDOVERS)
         self._connection = sqlite3.connect(data / "conversations.sqlite", check_same_thread=False)
@@ -175,7 +177,7 @@ class Counter(Serving):
             self.model,
             saver,
             chooser=chooser,
-            transcriber=lambda: None,  # type: ignore[arg-type, return-value]
+            transcriber=lambda: self.hears,
             desk=self.desk,
             settings=TurnSettings(),
             clock=clock,

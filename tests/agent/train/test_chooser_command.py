@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent import labels, resources
+from agent.chooser.chooser import SHIPPED
 from agent.examples import Example, all_examples
 from agent.train import chooser as training
 from agent.train.chooser_report import figure_rows, last_writers
@@ -47,7 +48,7 @@ class Trained:
             "tuned_weight": 0.55,
             "temperature": 0.9,
             "figures": {"tuned alone": FIGURES, "linear alone": FIGURES, "joined": FIGURES},
-            "plan": {"held_out": plan.held_out, "epochs": plan.epochs, "seed": plan.seed, "noise": plan.noise},
+            "plan": {"held_out": plan.held_out, "epochs": plan.epochs, "seed": plan.seed, "noise": plan.noise, "begin": None},
         }
 
 
@@ -74,7 +75,8 @@ def test_it_learns_from_the_shops_own_labels_too(trained: Trained, tmp_path: Pat
     labels.add(tmp_path / "data" / "labels", own)
     printed = run()
     assert list(trained.examples) == [*all_examples(), own]
-    assert trained.plan.held_out == ("en-5", "zh-5")
+    assert trained.plan.held_out == ("en-9", "zh-9")
+    assert (trained.plan.begin, trained.plan.epochs) == (SHIPPED, 1)
     assert trained.out == tmp_path / "data" / resources.CHOOSER
     assert trained.checkpoints == tmp_path / "cache" / "train"
     assert "91.2%" in printed
@@ -83,12 +85,17 @@ def test_it_learns_from_the_shops_own_labels_too(trained: Trained, tmp_path: Pat
     for part in (
         "| en-own | 1 |",
         "| joined | 91.2% | 90.0% | 92.4% | 0.032 |",
-        "en-5 and zh-5",
+        "en-9 and zh-9",
         "rank 16",
         "25% of the sentences",
     ):
         assert part in card
     assert "$" not in card
+
+
+def test_anew_it_begins_with_nothing_and_sees_each_sentence_oftener(trained: Trained) -> None:
+    run("--fresh")
+    assert (trained.plan.begin, trained.plan.epochs) == (None, 3)
 
 
 def test_another_file_has_its_card_beside_it(trained: Trained, tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ class SmallShop:
     def clauses(self, on: date) -> list[Clause]:
         return [clause for clause in self.kept_clauses if clause.in_force(on)]
 
+    def all_clauses(self) -> list[Clause]:
+        return list(self.kept_clauses)
+
     def customer(self, customer_id: str) -> Customer | None:
         return None
 

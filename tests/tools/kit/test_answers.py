@@ -162,6 +162,8 @@ def test_anger_is_noticed_and_politeness_is_not() -> None:
     assert is_angry("你们就是骗子")
     assert not is_angry("could you help me please")
     assert not is_angry("不好意思，麻烦查一下")
+    assert is_angry("太垃圾了，给我滚")
+    assert not is_angry("有垃圾袋吗，还有滚筒洗衣机")
 
 
 def test_an_order_is_named_by_its_number_alone(shop: DemoShop) -> None:

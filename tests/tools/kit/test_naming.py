@@ -1,10 +1,13 @@
 """Which part of a sentence is about which thing of an order, and what is asked for there."""
 
+from typing import cast
+
 import pytest
 
 from tests.tools.demo_shop import DemoShop
 from tools.kit.answers import read_items, read_options, read_variant, replaces_items
 from tools.kit.naming import left_out, named_options, parts_about, pieces_about
+from tools.shop.shop import Shop
 from tools.shop.types import LocalText, Order, OrderItem, Product, Variant
 
 
@@ -36,13 +39,14 @@ GLASSES = made(
 )
 BACKPACK = made("p", "Backpack", {"compartment": "camera"}, {"compartment": "laptop"})
 LAPTOP = made("l", "Laptop", {"ram": "8GB"}, {"ram": "16GB"})
+LUGGAGE = made("x", "Luggage Set", {"color": "red"})
 
 
 @pytest.fixture(scope="module")
-def shop() -> DemoShop:
-    shop = DemoShop()
-    shop.stocked = {each.id: each for each in (MOUSE, SHELF, BOOTS, PUZZLE, KETTLE, GLASSES, BACKPACK, LAPTOP)}
-    return shop
+def shop() -> Shop:
+    demo = DemoShop()
+    demo.stocked = {each.id: each for each in (MOUSE, SHELF, BOOTS, PUZZLE, KETTLE, GLASSES, BACKPACK, LAPTOP, LUGGAGE)}
+    return cast(Shop, demo)
 
 
 def bought(*products: Product, variant: int = 0) -> tuple[OrderItem, ...]:
@@ -72,7 +76,7 @@ def order(*items: OrderItem) -> Order:
     )
 
 
-def wanted(text: str, shop: DemoShop, *products: Product) -> dict[str, list[str]]:
+def wanted(text: str, shop: Shop, *products: Product) -> dict[str, list[str]]:
     items = bought(*products)
     parts = parts_about(text, items, shop)
     return {
@@ -90,7 +94,7 @@ def wanted(text: str, shop: DemoShop, *products: Product) -> dict[str, list[str]
         "please change the gaming mouse and the bookshelf to the wired white mouse and the white bookshelf in glass, 5 feet",
     ],
 )
-def test_of_several_swaps_each_has_its_own_words(text: str, shop: DemoShop) -> None:
+def test_of_several_swaps_each_has_its_own_words(text: str, shop: Shop) -> None:
     assert wanted(text, shop, MOUSE, SHELF) == {"m": ["m1"], "s": ["s1"]}
 
 
@@ -104,30 +108,28 @@ def test_of_several_swaps_each_has_its_own_words(text: str, shop: DemoShop) -> N
         ("a backpack with a laptop compartment", BACKPACK, "p1"),
     ],
 )
-def test_an_option_is_read_as_customers_write_it(text: str, product: Product, variant: str, shop: DemoShop) -> None:
+def test_an_option_is_read_as_customers_write_it(text: str, product: Product, variant: str, shop: Shop) -> None:
     (item,) = bought(product)
     assert [each.id for each in read_variant(text, item, shop)] == [variant]
 
 
 @pytest.mark.parametrize("text", ["I want a full refund for the boots", "the boots are not waterproof", "order 10 is late", ""])
-def test_no_option_is_read_where_none_is_asked_for(text: str, shop: DemoShop) -> None:
+def test_no_option_is_read_where_none_is_asked_for(text: str, shop: Shop) -> None:
     (item,) = bought(BOOTS)
     assert read_options(text, item, shop) == {}
 
 
-def test_a_laptop_compartment_is_no_laptop(shop: DemoShop) -> None:
+def test_a_laptop_compartment_is_no_laptop(shop: Shop) -> None:
     items = bought(BACKPACK, LAPTOP)
     assert set(parts_about("change the backpack to one with a laptop compartment", items, shop)) == {"p0"}
     assert set(parts_about("the backpack and the laptop", items, shop)) == {"p0", "l0"}
 
 
-def test_please_set_up_names_no_set(shop: DemoShop) -> None:
-    luggage = made("x", "Luggage Set", {"color": "red"})
-    shop.stocked["x"] = luggage
-    assert set(parts_about("please set up a return for the laptop", bought(luggage, LAPTOP), shop)) == {"l0"}
+def test_please_set_up_names_no_set(shop: Shop) -> None:
+    assert set(parts_about("please set up a return for the laptop", bought(LUGGAGE, LAPTOP), shop)) == {"l0"}
 
 
-def test_what_is_excluded_is_not_meant(shop: DemoShop) -> None:
+def test_what_is_excluded_is_not_meant(shop: Shop) -> None:
     items = bought(MOUSE, SHELF, BOOTS)
     kept = {item.variant_id: 1 for item in items}
     assert left_out("everything except the boots", items, shop) == {"b0"}
@@ -137,7 +139,7 @@ def test_what_is_excluded_is_not_meant(shop: DemoShop) -> None:
     assert [u.variant_id for u in read_items("the mouse, not the bookshelf", order(*items), kept, shop)] == ["m0"]
 
 
-def test_of_two_of_a_kind_the_options_tell_which(shop: DemoShop) -> None:
+def test_of_two_of_a_kind_the_options_tell_which(shop: Shop) -> None:
     items = (*bought(MOUSE), *bought(MOUSE, variant=1), *bought(SHELF))
     kept = {item.variant_id: 1 for item in items}
     both = read_items("return the black mouse, the white mouse and the bookshelf", order(*items), kept, shop)
@@ -147,7 +149,7 @@ def test_of_two_of_a_kind_the_options_tell_which(shop: DemoShop) -> None:
     assert [u.variant_id for u in read_items("one mouse", order(*items[:2]), kept, shop)] == []
 
 
-def test_pieces_are_counted_for_the_thing_they_are_said_of(shop: DemoShop) -> None:
+def test_pieces_are_counted_for_the_thing_they_are_said_of(shop: Shop) -> None:
     items = bought(BACKPACK, LAPTOP)
     assert pieces_about("one of the two backpacks and both of the laptops", items, shop) == {"p0": 1, "l0": 2}
     assert pieces_about("just one of the laptops", items, shop) == {"l0": 1}
@@ -167,7 +169,7 @@ def test_a_later_message_adds_or_replaces(text: str, replaces: bool) -> None:
     assert replaces_items(text) is replaces
 
 
-def test_a_shared_value_counts_for_the_option_named_beside_it(shop: DemoShop) -> None:
+def test_a_shared_value_counts_for_the_option_named_beside_it(shop: Shop) -> None:
     named = named_options("brown frame, black lenses", GLASSES.variants, shop)
     assert {name: [value for _, value in said] for name, said in named.items()} == {
         "frame color": ["brown"],

@@ -1,0 +1,114 @@
+"""Numbers read out are heard a second and a third time: an order number with one wrong digit is another customer's order.
+
+Whisper loses digits that come fast, and adds some at the end. The same sound with longer pauses between its bursts, and a reading that
+knows nothing but digits, err elsewhere: what two of them hear alike is taken, and how many bursts there are breaks the tie.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tools.shop.types import Language
+from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
+from tools.speech.written import as_written
+
+_PAUSE_S = 0.25
+_SILENCE_S = 0.1
+_WINDOW_S = 10.0
+_HOP = SAMPLE_RATE // 100
+_SHORTEST_GAP_HOPS = 5
+_SHORTEST_BURST_HOPS = 8
+_SHORTEST_NUMBER = 4
+_SURE_WORD = 0.5
+_A_DIGIT_A_BURST = 1.5
+_SURE_READINGS = 3
+_NUMBER_WORD = re.compile(
+    r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
+)
+
+
+def bursts(sound: Sound) -> list[tuple[int, int]]:
+    """Where the sound is loud, (start, end) in samples: of digits read out one by one, each digit."""
+    hops = len(sound) // _HOP
+    if not hops:
+        return []
+    loudness = 10 * np.log10((sound[: hops * _HOP].reshape(hops, _HOP) ** 2).mean(axis=1) + 1e-12)
+    quiet, loud = np.percentile(loudness, [10, 95])
+    is_loud = loudness > max(quiet + 0.25 * (loud - quiet), loud - 35)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_loud, [False]]).astype(np.int8)))
+    found: list[list[int]] = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        if found and start - found[-1][1] < _SHORTEST_GAP_HOPS:
+            found[-1][1] = end
+        else:
+            found.append([start, end])
+    return [(start * _HOP, end * _HOP) for start, end in found if end - start >= _SHORTEST_BURST_HOPS]
+
+
+def with_pauses(sound: Sound, parts: Sequence[tuple[int, int]]) -> Sound:
+    """The sound with a longer pause between its bursts."""
+    pause = np.zeros(int(_PAUSE_S * SAMPLE_RATE), np.float32)
+    pieces: list[Sound] = []
+    before = 0
+    for (_, end), (start, _) in pairwise(parts):
+        cut = (end + start) // 2
+        pieces += [sound[before:cut], pause]
+        before = cut
+    return np.concatenate([*pieces, sound[before:]])
+
+
+def digits_of(text: str, language: Language) -> str:
+    """All digits of a text in its written form, in a row."""
+    return "".join(character for character in as_written(text, language) if character.isdigit())
+
+
+def is_number(text: str, language: Language, sound: Sound) -> bool:
+    """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has."""
+    written = as_written(text, language)
+    if not written or re.search(r"[^\W\d_]", written):
+        return False
+    digits = len(digits_of(text, language))
+    return digits >= _SHORTEST_NUMBER or (digits > 0 and len(bursts(sound)) >= _SHORTEST_NUMBER)
+
+
+def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, float, float]]:
+    """The numbers of an order's length among the words, of which a digit was heard with little confidence: digits, start and end in s."""
+    runs: list[list[Word]] = [[]]
+    for word in words:
+        if _NUMBER_WORD.fullmatch(word.text.strip(" ,.?!-，。？！、")):
+            runs[-1].append(word)
+        elif runs[-1]:
+            runs.append([])
+    return [
+        (digits, run[0].start_s, run[-1].end_s)
+        for run in runs
+        if run
+        and min(word.confidence for word in run) < _SURE_WORD
+        and len(digits := digits_of("".join(word.text for word in run), language)) >= _SHORTEST_NUMBER
+    ]
+
+
+def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:
+    """The digits of a number that `first` was heard as, and whether the readings agree on them."""
+    parts = bursts(sound)
+    # Sentences are heard worse with a silence before them, single digits better.
+    sound = np.concatenate([np.zeros(int(_SILENCE_S * SAMPLE_RATE), np.float32), sound])
+    parts = [(start + int(_SILENCE_S * SAMPLE_RATE), end + int(_SILENCE_S * SAMPLE_RATE)) for start, end in parts]
+    slow = whisper.encode(with_pauses(sound, parts), _WINDOW_S)
+    heard = [
+        digits_of(first, language),
+        digits_of(whisper.write_down(slow, language).text, language),
+        whisper.write_digits(whisper.encode(sound, _WINDOW_S), language, len(parts)),
+    ]
+    if len(set(heard)) > 1 or len(heard[0]) != len(parts):
+        heard.append(whisper.write_digits(slow, language, len(parts)))
+    if Counter(heard).most_common(1)[0][1] < _SURE_READINGS:
+        # Three times as slow, and worth it only now.
+        heard.append(digits_of(whisper.write_down(whisper.encode(sound, WHOLE_WINDOW_S), language).text, language))
+    votes = Counter(digits for digits in heard if digits)
+    # As many digits as there are bursts weigh more than two that agree, for digits are lost in the same places, and less than three.
+    best = max(votes, key=lambda digits: (votes[digits] + _A_DIGIT_A_BURST * (len(digits) == len(parts)), -heard.index(digits)))
+    return best, votes[best] >= _SURE_READINGS

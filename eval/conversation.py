@@ -104,7 +104,7 @@ def apart(settings: Settings, shop_folder: Path, clock: Clock, console: Console 
     console = console or Console(stderr=True)
     prepare(settings, console)
     with (
-        TemporaryDirectory(prefix="storehand-") as scratch,
+        TemporaryDirectory(prefix="storehand-", ignore_cleanup_errors=True) as scratch,
         closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
     ):
         folder, data = Path(scratch) / "shop", Path(scratch) / "data"
@@ -122,7 +122,7 @@ def beside(opened: Opened, shop_folder: Path, clock: Clock, *, policy: Path | No
     `policy` is a policy.yaml in the place of the shop's own. Raises BadSettings for rules that cannot be used.
     """
     with (
-        TemporaryDirectory(prefix="storehand-") as scratch,
+        TemporaryDirectory(prefix="storehand-", ignore_cleanup_errors=True) as scratch,
         closing(sqlite3.connect(":memory:", check_same_thread=False)) as pristine,
         ExitStack() as closed_last,
     ):

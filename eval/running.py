@@ -302,7 +302,7 @@ def shop_of_a_day(settings: Settings, shop: str, console: Console) -> Iterator[P
         yield Path(shop)
         return
     prepared = shop_folder(settings, DEMO, console)
-    with TemporaryDirectory(prefix="storehand-") as scratch:
+    with TemporaryDirectory(prefix="storehand-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch) / DEMO
         import_shop("jsonl", DEMO_SOURCE, folder)
         # Products and rules are the same on every day, and so is their index.

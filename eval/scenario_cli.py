@@ -1,7 +1,7 @@
 """The `storehand eval` commands about scenarios: run, compare, policy-diff, from-conversation, schema."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -251,7 +251,7 @@ def schema() -> None:
     typer.echo(json.dumps(schema_of(), indent=1, ensure_ascii=False))
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "compare": compare,
     "policy-diff": policy_diff,

@@ -92,7 +92,9 @@ def _exception_first(clauses: list[Clause], asked: str) -> Clause:
     best = clauses[0]
     for clause in clauses[1:]:
         rules = set(clause.overrides)
-        if (best.id in rules or rules & set(best.overrides)) and _names_more(clause, best, asked):
+        # Of two exceptions to one rule the nearer one stays, if the question has words of it that the other lacks.
+        is_kin = bool(rules & set(best.overrides)) and not _names_more(best, clause, asked)
+        if (best.id in rules or is_kin) and _names_more(clause, best, asked):
             return clause
     return best
 

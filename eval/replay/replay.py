@@ -6,6 +6,7 @@ quote, if one is before it, in the copy. Where the customer points back at an or
 ("yes, that one"), its number or title is given with the message, and the report tells so.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -220,11 +221,17 @@ def _given(exchange: Exchange, call: Call, turns: Sequence[ReplayedTurn], shop: 
         return None
     before = turns[-1].human if turns else " ".join(each.text for each in call.utterances[:3] if each.speaker == "agent")
     known = " ".join((exchange.customer, *(f"{turn.customer} {turn.agent}" for turn in turns)))
-    named = [order.id for order in (shop.orders_of(customer_id) if customer_id else []) if mentions(before, order.id)]
+    named = [order.id for order in (shop.orders_of(customer_id) if customer_id else []) if _names(before, order.id)]
     named += (
         [title for product in shop.products() for title in product.title.all() if mentions(before, title)] if not named else []
     )
-    return next((name for name in named if not mentions(known, name)), None)
+    return next((name for name in named if not _names(known, name)), None)
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether the text has this title or order number."""
+    # Read as any word is, a bare number would be a size.
+    return bool(re.search(rf"(?<!\d){name}(?!\d)", text)) if name.isdigit() else mentions(text, name)
 
 
 def _replay_turn(agent: Agent, session: Session, exchange: Exchange, given: str | None) -> ReplayedTurn:

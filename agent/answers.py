@@ -41,10 +41,15 @@ _QUESTION = re.compile(
 )
 _INSTEAD = re.compile(r"\b(?:instead|rather)\b|退到|退回到|改成|改用|换成", re.I)
 SHORT_ANSWER = 60
-"""Characters of a message that corrects a number and wants nothing else."""
+"""Characters up to which a message that names a payment method, or corrects a number, is about nothing else."""
 CLEAR = 0.5
 """Share of the evidence from which an answer in the customer's own words picks one of what was offered."""
 _STEP = re.compile(r"\b(?:bigger|larger|smaller|size up|size down)\b|[大小][一点]", re.I)
+
+
+def is_question(said: str) -> bool:
+    """Whether the message asks something: by its mark, its first word, or a Chinese particle."""
+    return bool(_QUESTION.search(said.strip()))
 
 
 def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str | None:
@@ -58,7 +63,7 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
             return _picked(asked, int(number))
         said = asked.choices[int(number) - 1]
     kept = mask_private(said)
-    is_question = bool(_QUESTION.search(said.strip()))
+    asks = is_question(said)
     orders = shop.orders_of(customer_id) if customer_id else []
     if asked.slot not in ("who", "order") and (other := read_order(said, orders)):
         known = [order.id for text in asked.heard if (order := read_order(text, orders))]
@@ -76,19 +81,19 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
             if position := shown_position(said, len(asked.listed)):
                 return _picked(asked, position)
             named = read_order(said, orders) or calls_an_order(said) or read_reason(said)
-            return kept if named or (not is_question and _names_item(said, orders, shop)) else None
+            return kept if named or (not asks and _names_item(said, orders, shop)) else None
         case "items":
             if position := shown_position(said, len(asked.listed)):
                 return _picked(asked, position)
             chosen = any(
                 read_items(said, order, {item.variant_id: item.quantity for item in order.items}, shop) for order in orders
             )
-            return kept if (chosen or read_order(said, orders) or read_reason(said)) and not is_question else None
+            return kept if (chosen or read_order(said, orders) or read_reason(said)) and not asks else None
         case "reason":
             if read_reason(said):
                 return kept
             # Whatever else is told is no fault of the shop's.
-            return None if is_question or is_yes(said) else f"{kept} (changed my mind)"
+            return None if asks or is_yes(said) else f"{kept} (changed my mind)"
         case "opened":
             if read_opened(said) is not None:
                 return kept
@@ -96,7 +101,7 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "variant":
             if position := shown_position(said, len(asked.listed)):
                 return _picked(asked, position)
-            if is_question or not (_names_option(said, orders, shop) or wants_same_again(said)):
+            if asks or not (_names_option(said, orders, shop) or wants_same_again(said)):
                 return None
             is_named = asked.about is None or any(parts_about(said, order.items, shop) for order in orders)
             # Of several things the one that was asked about is meant.
@@ -106,13 +111,13 @@ def answer_to(past: Past, said: str, shop: Shop, customer_id: str | None) -> str
         case "address":
             return kept if read_address(said, Address(line1="")) else None
         case "change":
-            if is_question:
+            if asks:
                 return None
             return kept if names_method(said) or _names_item(said, orders, shop) or _names_option(said, orders, shop) else None
         case "amend":
             # "Can it go to my gift card instead?" is no question about rules.
-            asks = is_question and not (names_method(said) and _INSTEAD.search(said))
-            if asks or len(said) > 200 or is_yes(said) or is_no(said):
+            about_rules = asks and not (names_method(said) and _INSTEAD.search(said))
+            if about_rules or len(said) > 200 or is_yes(said) or is_no(said):
                 return None
             is_reason = read_reason(said) is not None and asked.tool in _WISHES
             if asked.tool == "quote_cancellation":
@@ -198,8 +203,6 @@ def _names_option(said: str, orders: Sequence[Order], shop: Shop) -> bool:
     return bare in values or any(named_options(said, product.variants, shop) for product in products)
 
 
-SHORT_ANSWER = 60
-"""Characters up to which a message that names a payment method is about nothing else."""
 _WISHES = ("quote_return", "quote_exchange", "quote_cancellation")
 
 
@@ -243,8 +246,10 @@ def identify(shop: Shop, past: Past, said: str, conversation_id: str, now: datet
         return None
     subjects = [f"conversation:{conversation_id}", *([f"email:{email[0].lower()}"] if email else [])]
     subjects += [f"postcode:{postcode.upper()}" for postcode in postcodes]
+    # "I'm looking for a 2000 ml kettle" is no introduction that failed: who did not answer our question is not refused.
+    is_answer = asked or email is not None
     if not shop.ledger.may_try(subjects, now):
-        return Identity(key="who_too_often")
+        return Identity(key="who_too_often") if is_answer else None
     if email:
         found = shop.customers_by_email(email[0])
     else:
@@ -253,4 +258,6 @@ def identify(shop: Shop, past: Past, said: str, conversation_id: str, now: datet
         ]
     only = found[0] if len(found) == 1 else None
     shop.ledger.tried(subjects, now, succeeded=only is not None)
-    return Identity(customer=only) if only else Identity(key="who_not_found")
+    if only:
+        return Identity(customer=only)
+    return Identity(key="who_not_found") if is_answer else None

@@ -203,6 +203,12 @@ def _settings() -> Settings:
     return load_settings()
 
 
+def add_packages_commands() -> None:
+    """Add the commands of other packages, each under the name it announces."""
+    for point in entry_points(group="storehand.commands"):
+        app.add_typer(point.load(), name=point.name)
+
+
 def main() -> None:
     """Run the command; an operator's error is one clear line and exit code 1."""
     # Read by langgraph when it is first imported: a checkpoint may hold plain data only, never a pickled object.
@@ -212,8 +218,7 @@ def main() -> None:
     own = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
     if not own & set(sys.argv[1:2]):
         # Importing the other packages' commands takes a second, which a conversation need not wait for.
-        for point in entry_points(group="storehand.commands"):
-            app.add_typer(point.load(), name=point.name)
+        add_packages_commands()
     try:
         app()
     except OperatorError as problem:

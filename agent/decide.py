@@ -8,6 +8,7 @@ from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCall
 from langchain_core.tools import BaseTool
 
+from agent.answers import is_question
 from agent.chooser.evidence import Evidence
 from agent.examples import REPLY, most_alike
 from agent.intake import mask_private
@@ -208,7 +209,10 @@ class Decider:
             if set(allowed[:2]) == _SWAPS:
                 # Whether an order can still be changed decides which of the two it is, and the change finds that out.
                 allowed = [quote_order_change.name]
-            elif len(named := wants(wish, allowed[:2])) == 1 and set(allowed[:2]) <= QUOTES:
+            elif len(named := wants(wish, allowed[:2])) == 1 and (
+                set(allowed[:2]) <= QUOTES or (set(allowed[:2]) <= {*QUOTES, answer_from_policy.name} and not is_question(wish))
+            ):
+                # "I want to return the gift card" is no question about rules; its quote tells the rule that forbids it.
                 allowed = list(named)
             if len(allowed) > 1 and turn.past.choice is None and not set(allowed[:2]) <= _LOOKING:
                 return _question(turn, allowed[0], allowed[1], wish)

@@ -446,8 +446,8 @@ _POSTCODE = re.compile(
 
 
 def read_postcodes(text: str) -> list[str]:
-    """Everything in a text that may be a postcode, in its order."""
-    return list(dict.fromkeys(found[0] for found in _POSTCODE.finditer(text)))
+    """Everything in a text that may be a postcode, and is no order's number, in its order."""
+    return list(dict.fromkeys(found[0] for found in _POSTCODE.finditer(_ORDER_NUMBER.sub(" ", text))))
 
 
 def names_person(text: str, name: str) -> bool:

@@ -274,10 +274,15 @@ def _value_places(plain: str, name: str, value: str, spellings: Sequence[str]) -
 def mentions_code(plain: str, word: str) -> bool:
     """Whether a one- or two-letter size stands in the text as one: beside "size", "in", a bracket or a comma, or alone."""
     letter = re.escape(word)
+    if len(word) > 1 and re.search(rf"(?<![a-z0-9'.-]){letter}(?![a-z0-9'])", plain):
+        # "xl" and "xs" are nothing else; of a single letter there are many in a sentence.
+        return True
     before = r"\b(?:size|sizes|in|an?|the|to|for|it|then|need|want|take|wear)"
     return bool(
         re.search(rf"{before}\s+{letter}(?![a-z0-9'])|(?<![a-z0-9']){letter}\s+(?:size|one)\b", plain)
-        or re.search(rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:please\W*)?$|(?<![a-z0-9]){letter}\s?[码号的]", plain)
+        or re.search(
+            rf"[(,]\s*{letter}\s*[),]|^\W*{letter}\W*(?:(?:please|then|instead)\W*)*$|(?<![a-z0-9]){letter}\s?[码号的]", plain
+        )
         or re.search(rf"[换要改选穿成]\s?{letter}(?![a-z0-9'])", plain)
     )
 

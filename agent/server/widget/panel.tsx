@@ -158,7 +158,7 @@ function Header() {
           : words("heldBySomeone")
         : words("subtitle");
   return (
-    <header class="head">
+    <div class="head">
       <span class="mark" aria-hidden="true">
         <Icon name="chat" size={22} />
       </span>
@@ -193,7 +193,7 @@ function Header() {
       <button type="button" class="bare" aria-label={words("close")} title={words("close")} onClick={close}>
         <Icon name="close" />
       </button>
-    </header>
+    </div>
   );
 }
 

@@ -50,6 +50,8 @@ MAX_SECONDS = 120
 # As long as a sentence or two: what is said in one language, mostly.
 _WINDOW_SAMPLES = 20 * SAMPLE_RATE
 _WHOLE_SAMPLES = 13 * SAMPLE_RATE
+_PAUSE_SAMPLES = 1 * SAMPLE_RATE
+_BEFORE_PAUSE_SAMPLES = 5 * SAMPLE_RATE
 _SHORTEST_SAMPLES = 3 * SAMPLE_RATE // 10
 # Whisper invents text where there is none, so less speech than this is dropped. Said alone, "stop" can be 190 ms long.
 _SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
@@ -326,7 +328,10 @@ def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[floa
         before = speech[place + 1][0] if place + 1 < len(speech) else len(sound)
         first = max(start - _PADDING_SAMPLES, (after + start) // 2 if place else 0)
         last = min(end + _PADDING_SAMPLES, (end + before) // 2 if place + 1 < len(speech) else len(sound))
-        if window and sum(map(len, window)) + last - first > _WINDOW_SAMPLES:
+        length = sum(map(len, window))
+        # After a long pause somebody else may go on, in another language.
+        is_pause = start - after > _PAUSE_SAMPLES and length > _BEFORE_PAUSE_SAMPLES
+        if window and (is_pause or length + last - first > _WINDOW_SAMPLES):
             yield began / SAMPLE_RATE, np.concatenate(window)
             window = []
         if not window:

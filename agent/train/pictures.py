@@ -149,7 +149,7 @@ class Views:
 
     def _frozen(self, pixels: Tensor) -> Tensor:
         with torch.inference_mode():
-            activations = torch.cat([self._stages(each) for each in pixels.split(AT_ONCE)])
+            activations = torch.cat([self._stages(each) for each in torch.split(pixels, AT_ONCE)])
         return activations
 
     def _stages(self, pixels: Tensor) -> Tensor:

@@ -159,7 +159,9 @@ def _disagreements(calls: Sequence[ReplayedCall]) -> list[Markup]:
 def _missing(missing: Sequence[Missing]) -> list[Markup]:
     if not missing:
         return []
-    rows = [[len(each.calls), each.question, each.draft or "–", ", ".join(each.calls)] for each in missing]
+    rows: list[list[str | int]] = [
+        [len(each.calls), each.question, each.draft or "–", ", ".join(each.calls)] for each in missing
+    ]
     return [
         section(
             "Missing knowledge",

@@ -29,6 +29,7 @@ from tools.kit.answers import (
     is_no,
     keeps_order,
     only_asks_for_help,
+    read_order,
     wants,
     wants_cheaper,
     wants_to_go_with,
@@ -206,6 +207,7 @@ class Decider:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
         if self._settings.unsure == "ask_customer":
+            allowed = _of_the_order(allowed, wish, turn)
             if set(allowed[:2]) == _SWAPS:
                 # Whether an order can still be changed decides which of the two it is, and the change finds that out.
                 allowed = [quote_order_change.name]
@@ -267,6 +269,20 @@ def call(tool: str, **arguments: Any) -> AIMessage:
     return AIMessage(
         "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
     )
+
+
+def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]:
+    """What may be meant by a message that names one of the customer's orders: nothing that its state rules out, and no rule in general.
+
+    Whether something may be done with an order its quote tells, with the rule that decides it.
+    """
+    order = read_order(wish, turn.shop.orders_of(turn.customer_id)) if turn.customer_id else None
+    if order is None or not set(allowed[:2]) & {*QUOTES, track_order.name}:
+        return allowed
+    ruled_out = {answer_from_policy.name} | (
+        set() if order.status in ("pending", "pending_changed") else {quote_cancellation.name, quote_order_change.name}
+    )
+    return [tool for tool in allowed if tool not in ruled_out] or allowed
 
 
 def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:

@@ -34,12 +34,17 @@ def opened(browser: Any) -> Iterator[Opened]:
     assert troubles == []
 
 
+def identify(page: Any, customer: str) -> None:
+    """Tell the chat who is signed in, as a shop's page does."""
+    page.locator("storehand-chat").wait_for(state="attached")
+    jwt = page.locator(f"#who option[data-id={customer}]").get_attribute("value")
+    page.evaluate("jwt => document.querySelector('storehand-chat').identify({ jwt })", jwt)
+
+
 def chat(page: Any, customer: str = "") -> Any:
     """Open the demo page's chat, as a visitor or a demo customer; the list of what was said."""
     if customer:
-        page.locator("storehand-chat").wait_for(state="attached")
-        jwt = page.locator(f"#who option[data-id={customer}]").get_attribute("value")
-        page.evaluate("jwt => document.querySelector('storehand-chat').identify({ jwt })", jwt)
+        identify(page, customer)
     page.get_by_role("button", name="Open the chat").click()
     page.get_by_role("log").get_by_text("digital assistant").wait_for()
     return page.get_by_role("log")

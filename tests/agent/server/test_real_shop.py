@@ -123,6 +123,9 @@ def photo_of(product: str) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.skipif(
+    "STOREHAND_SHOTS" not in os.environ, reason="takes minutes: set STOREHAND_SHOTS=FOLDER to go through it with pictures"
+)
 def test_a_customer_is_served(opened: Opener, served: Serving) -> None:
     page = opened()
     shot(page, "01-page")

@@ -279,9 +279,14 @@ def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]
     order = read_order(wish, turn.shop.orders_of(turn.customer_id)) if turn.customer_id else None
     if order is None or not set(allowed[:2]) & {*QUOTES, track_order.name}:
         return allowed
-    ruled_out = {answer_from_policy.name} | (
-        set() if order.status in ("pending", "pending_changed") else {quote_cancellation.name, quote_order_change.name}
-    )
+    policy = turn.shop.policy
+    may_change = (*policy.item_changes, *policy.address_changes, *policy.payment_changes)
+    ruled_out = {answer_from_policy.name}
+    if order.status not in ("pending", "pending_changed"):
+        # Later than that it is the shop's rules that say what can still be stopped.
+        for tool, rules in ((quote_cancellation.name, policy.cancellations), (quote_order_change.name, may_change)):
+            if not any(rule.allowed and order.status in rule.statuses for rule in rules):
+                ruled_out.add(tool)
     return [tool for tool in allowed if tool not in ruled_out] or allowed
 
 

@@ -55,10 +55,10 @@ def replay_calls(
     --out."""
     from agent.models.local_gguf import LocalGGUF
     from agent.resources import CHOOSER, open_agent, prepare, shop_folder, text_encoder_of, transcriber_of
+    from eval.conversation import copy_shop
     from eval.replay.batch import replay_all
     from eval.replay.overall import overall
     from eval.replay.readers import find_calls
-    from eval.replay.replay import copy_apart
     from eval.replay.report import write_report
     from tools.kit.clock import system_clock
 
@@ -71,7 +71,8 @@ def replay_calls(
     original = shop_folder(settings, shop, err)
     columns = (TextColumn("Calls"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with TemporaryDirectory(prefix="storehand-") as scratch:
-        copy = copy_apart(original, Path(scratch))
+        copy = Path(scratch) / original.resolve().name
+        copy_shop(original, copy)
         apart = settings.model_copy(update={"data_dir": Path(scratch) / "data"})
         apart.data_dir.mkdir()
         if (own := settings.data_dir / CHOOSER).exists():

@@ -7,7 +7,6 @@ quote, if one is before it, in the copy. Where the customer points back at an or
 """
 
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime, timedelta
@@ -134,14 +133,6 @@ class ReplayedCall(_Part):
             moved = ", ".join(f"{each.kind} {each.cents} of {each.order}" for each in self.committed) or "nothing"
             found.append(f"moved: {moved}")
         return found
-
-
-def copy_apart(folder: Path, apart: Path) -> Path:
-    """A copy of a shop's folder with its index, under its own name, for an agent that is to disturb nobody."""
-    copy = apart / folder.resolve().name
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.lock", "shop.sqlite*"))
-    copy_records(folder, copy)
-    return copy
 
 
 def replay_call(opened: Opened, folder: Path, call: Call, done: Callable[[], None] = lambda: None) -> ReplayedCall:

@@ -1,6 +1,6 @@
 """What only a guessed offer could move: a chat model that always obeys an attacker moves exactly what was agreed to.
 
-Its attacks are scenarios: eval/scenarios/redteam, tests/eval/test_attacks.py.
+Its attacks are scenarios: eval/scenarios/redteam, tests/eval/test_obeying_model.py.
 """
 
 import pytest

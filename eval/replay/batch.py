@@ -77,7 +77,8 @@ def replay_all(
         name = names[file]
         heard = kept / f"{name}.heard.json"
         key = _digest(
-            [file, file.with_name(file.stem + ABOUT), file.with_suffix(".csv")], f"{settings.speech} {_code_of('eval/replay')}"
+            [file, file.with_name(file.stem + ABOUT), file.with_suffix(".csv"), _CODE / "tools" / "transcribe_speech.py"],
+            f"{settings.speech} {_code_of('eval/replay', 'tools/speech')}",
         )
         call = _read(heard, key).call
         if call is None:

@@ -1,8 +1,9 @@
 """Speech that is written down while it goes on: partial text as the customer speaks, the final text as soon as they stop.
 
 The sound is cut into windows as that of a recording is. What comes later changes only the last one: that one is read again and again,
-and what two readings in a row agree on is shown as settled. As soon as a silence begins, all that was said is read, so that it is there
-when the silence turns out to be the end; then, or when the customer says so, only what no reading has covered yet is left to be read.
+quickly, and what two readings in a row agree on is shown as settled. As soon as a silence begins, all that was said is read, so that it is
+there when the silence turns out to be the end. A quick reading is good enough where the model is sure of it; else, and where there is a
+number to make sure of, more readings follow.
 Source: Macháček et al. 2023, arXiv:2307.14743 (LocalAgreement), on Whisper; Silero VAD for the end of speech.
 """
 
@@ -58,6 +59,7 @@ class Listener:
         """In the last one."""
         self._spoken_before_cut = 0
         self._reading: Reading | None = None
+        self._is_sure = False
         self._read_to = 0
         self._text = ""
         self._final: Transcript | None = None
@@ -136,9 +138,12 @@ class Listener:
         self._spoken_before_cut += sum(end - start for start, end in self._speech if end <= begin)
         self._speech = [(start - begin, end - begin) for start, end in self._speech if end > begin]
         self._cut += begin
-        self._reading = self._transcriber.read(window, self._code, self._hints)
+        likely = self._reading.code if self._reading else self._code
+        self._reading, self._is_sure = self._transcriber.glance(window, self._code, self._hints, likely)
 
     def _settle(self) -> Transcript:
+        if self._reading and not self._is_sure:
+            self._reading, self._is_sure = self._transcriber.read(self._reading.window, self._code, self._hints), True
         last = [self._transcriber.settle(self._reading)] if self._reading and self._reading.text else []
         spoken = self._spoken_before_cut + sum(end - start for start, end in self._speech)
         self._final = transcript_of([*self._heard, *last], spoken, len(self._sound))

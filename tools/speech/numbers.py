@@ -1,30 +1,26 @@
 """Numbers read out are heard a second and a third time: an order number with one wrong digit is another customer's order.
 
-Whisper loses digits that come fast, and adds some at the end. The same sound with longer pauses between its bursts, and a reading that
-knows nothing but digits, err elsewhere: what two of them hear alike is taken, and how many bursts there are breaks the tie.
+Whisper loses digits that come fast, and adds some at the end. The same sound with longer pauses between its bursts is heard better, and a
+reading that knows nothing but digits errs elsewhere: what two of them hear alike is taken, else what has a digit for each burst.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from tools.shop.types import Language
-from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
+from tools.speech.whisper import SAMPLE_RATE, Sound, Whisper, Word
 from tools.speech.written import as_written
 
 _PAUSE_S = 0.25
 _SILENCE_S = 0.1
-_WINDOW_S = 10.0
 _HOP = SAMPLE_RATE // 100
 _SHORTEST_GAP_HOPS = 5
 _SHORTEST_BURST_HOPS = 8
 _SHORTEST_NUMBER = 4
 _SURE_WORD = 0.5
-_A_DIGIT_A_BURST = 1.5
-_SURE_READINGS = 3
 _NUMBER_WORD = re.compile(
     r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
 )
@@ -92,23 +88,20 @@ def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, 
 
 
 def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:
-    """The digits of a number that `first` was heard as, and whether the readings agree on them."""
+    """The digits of a number that `first` was heard as, and whether two readings agree on them."""
     parts = bursts(sound)
     # Sentences are heard worse with a silence before them, single digits better.
     sound = np.concatenate([np.zeros(int(_SILENCE_S * SAMPLE_RATE), np.float32), sound])
     parts = [(start + int(_SILENCE_S * SAMPLE_RATE), end + int(_SILENCE_S * SAMPLE_RATE)) for start, end in parts]
-    slow = whisper.encode(with_pauses(sound, parts), _WINDOW_S)
-    heard = [
-        digits_of(first, language),
-        digits_of(whisper.write_down(slow, language).text, language),
-        whisper.write_digits(whisper.encode(sound, _WINDOW_S), language, len(parts)),
-    ]
-    if len(set(heard)) > 1 or len(heard[0]) != len(parts):
-        heard.append(whisper.write_digits(slow, language, len(parts)))
-    if Counter(heard).most_common(1)[0][1] < _SURE_READINGS:
-        # Three times as slow, and worth it only now.
-        heard.append(digits_of(whisper.write_down(whisper.encode(sound, WHOLE_WINDOW_S), language).text, language))
-    votes = Counter(digits for digits in heard if digits)
-    # As many digits as there are bursts weigh more than two that agree, for digits are lost in the same places, and less than three.
-    best = max(votes, key=lambda digits: (votes[digits] + _A_DIGIT_A_BURST * (len(digits) == len(parts)), -heard.index(digits)))
-    return best, votes[best] >= _SURE_READINGS
+    slow = whisper.encode(with_pauses(sound, parts))
+    heard = [digits_of(first, language)]
+    for read in (
+        lambda: digits_of(whisper.write_down(slow, language).text, language),
+        lambda: whisper.write_digits(slow, language, len(parts)),
+    ):
+        digits = read()
+        if digits and digits in heard:
+            return digits, True
+        heard.append(digits)
+    first_slow = heard[1] or heard[0]
+    return next((digits for digits in heard if len(digits) == len(parts)), first_slow), False

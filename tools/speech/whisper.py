@@ -1,8 +1,8 @@
 """One loaded Whisper model: a few seconds of sound in, its words out, each with its time and how sure the model was of it.
 
 It does not know what words mean, nor where speech begins and ends. Whisper was trained on windows of 30 seconds. It reads one of 15 as
-well in a third of the time, Chinese a little worse. In shorter ones it begins to say things twice, and with silence put before the sound it
-loses words. What is said twice is read again in a whole window.
+well in a third of the time, Chinese a little worse. In a shorter one, half as long again to read, it begins to say things twice and makes
+more mistakes, but knows where it may have; with silence put before the sound it loses words.
 Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding and alignment.
 """
 
@@ -27,6 +27,7 @@ LONGEST_S = 29
 """Of one window."""
 
 _ROOM_S = 1.0
+TIGHT_WINDOW_S = 7.5
 SHORT_WINDOW_S = 15.0
 WHOLE_WINDOW_S = 30.0
 _FRAMES_A_SECOND = 100

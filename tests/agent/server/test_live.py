@@ -35,9 +35,9 @@ class Hearing:
     def __init__(self) -> None:
         self.settled: list[str] = []
 
-    def read(self, window: Sound, before: str | None, hints: object) -> Reading:
+    def glance(self, window: Sound, before: str | None, hints: object, likely: str | None) -> tuple[Reading, bool]:
         text = " ".join(HEARD.split()[: int(2 * len(window) / SAMPLE_RATE)])
-        return Reading(window, "en", Encoded(None, 0.0), Written(text, (), -0.1, 0.0))
+        return Reading(window, "en", Encoded(None, 0.0), Written(text, (), -0.1, 0.0)), True
 
     def settle(self, reading: Reading) -> Heard:
         self.settled.append(reading.text)

@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import tracemalloc
 import wave
 from itertools import groupby
 from pathlib import Path
@@ -102,15 +103,22 @@ def test_a_recording_is_told_by_its_content(spoken: Path, tmp_path: Path) -> Non
     assert len(read(tmp_path / "call.json").exchanges()) == 3
 
 
-def test_times_do_not_drift_over_an_hour(tmp_path: Path, sentence: NDArray[np.int16]) -> None:
-    sound = np.zeros((2, 3600 * RATE), np.int16)
-    at = [5, 1800, 3590]
+def test_times_do_not_drift_over_two_hours_and_little_memory_is_needed(tmp_path: Path, sentence: NDArray[np.int16]) -> None:
+    sound = np.zeros((2, 7200 * RATE), np.int16)
+    at = [5, 3600, 7190]
     for second in at:
         sound[0, second * RATE : second * RATE + len(sentence)] = sentence
         sound[1, (second + 3) * RATE : (second + 3) * RATE + len(sentence)] = sentence
-    call = read(write_flac(tmp_path / "hour.flac", sound))
+    file = write_flac(tmp_path / "hours.flac", sound)
+    del sound
+    tracemalloc.start()
+    call = read(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     expected = sorted(1000 * (second + more) for second in at for more in (0, 3))
     assert [each.start_ms for each in call.utterances] == pytest.approx(expected, abs=200)
+    assert peak < 50_000_000, "two hours of two channels are 461 MB"
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 400_000, "the decoder's own, in kilobytes"
 
 
 def test_sound_that_is_missing_from_a_file_leaves_its_time(tmp_path: Path, sentence: NDArray[np.int16]) -> None:

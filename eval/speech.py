@@ -166,6 +166,7 @@ def _play(sound: Sound, listener: Listener, began: float) -> None:
         frame = sound[start : start + int(FRAME_S * SAMPLE_RATE)]
         sleep(max(0.0, began + (start + len(frame)) / SAMPLE_RATE - perf_counter()))
         listener.hear((frame * 32767).astype("<i2").tobytes())
+    listener.end()
 
 
 def faster_whisper_alone(model: WhisperModel) -> Recogniser:

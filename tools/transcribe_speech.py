@@ -7,7 +7,7 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -27,7 +27,7 @@ from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
 from tools.speech.invented import is_invented, says_twice, without_repeats
-from tools.speech.numbers import doubtful_runs, hear_again, is_number
+from tools.speech.numbers import bursts, digits_of, doubtful_runs, hear_again, is_number
 from tools.speech.whisper import SAMPLE_RATE, SHORT_WINDOW_S, TIGHT_WINDOW_S, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Written
 from tools.speech.written import as_written
 
@@ -162,17 +162,24 @@ class Transcriber:
         return transcript_of(heard, sum(end - start for start, end in speech), len(sound))
 
     def glance(
-        self, window: Sound, before: str | None = None, hints: Hints = NO_HINTS, likely: str | None = None
-    ) -> tuple[Reading, bool]:
+        self,
+        window: Sound,
+        before: str | None = None,
+        hints: Hints = NO_HINTS,
+        likely: str | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> tuple[Reading, bool] | None:
         """Hear one window in half the time or less, and whether that is as good as to `read` it: where the model is sure of it.
 
-        `likely` is the language that its beginning was in.
+        `likely` is the language that its beginning was in. None where it is not wanted any more halfway.
         """
         is_foreign = likely not in (None, "en")
         encoded = self._whisper.encode(window, SHORT_WINDOW_S if is_foreign else TIGHT_WINDOW_S)
         code = spoken_language(self._whisper.languages(encoded), before)
         if code != "en" and not is_foreign:
             encoded = self._whisper.encode(window, SHORT_WINDOW_S)
+        if not is_wanted():
+            return None
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
         is_sure = written.logprob >= _SURE.get(code, 0.0) and not says_twice(written.text)
         return _reading(window, code, encoded, written), is_sure
@@ -190,11 +197,13 @@ class Transcriber:
             written = self._whisper.write_down(encoded, code)
         return _reading(window, code, encoded, written)
 
-    def settle(self, reading: Reading) -> Heard:
-        """Make sure of the numbers in what was heard."""
+    def settle(self, reading: Reading, *, soon: bool = False) -> Heard:
+        """Make sure of the numbers in what was heard; `soon`: a number alone that has a digit for each burst of sound is only doubtful."""
         text, language, written = reading.text, reading.language, reading.written
         if not text or not any(map(str.isdigit, text)) or (reading.code not in ("en", "zh") and not reading.is_number):
             return Heard(text, reading.code, written.logprob)
+        if reading.is_number and soon and len(digits_of(text, language)) == len(bursts(reading.window)):
+            return Heard(text, reading.code, written.logprob, (text,))
         if reading.is_number:
             text, sure = hear_again(self._whisper, reading.window, written.text, language)
             return Heard(text, reading.code, written.logprob, () if sure else (text,))

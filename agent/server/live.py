@@ -172,6 +172,7 @@ class _Heard:
             raise _Closed(1000, "cancelled")
         if kind != "end":
             raise _Closed(INVALID, "unknown message")
+        self._listener.end()
         self.is_over = True
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ Source: Macháček et al. 2023, arXiv:2307.14743 (LocalAgreement), on Whisper; S
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -60,6 +61,7 @@ class Listener:
         self._spoken_before_cut = 0
         self._reading: Reading | None = None
         self._is_sure = False
+        self._is_over = False
         self._read_to = 0
         self._text = ""
         self._final: Transcript | None = None
@@ -67,6 +69,10 @@ class Listener:
     def hear(self, pcm: bytes) -> None:
         """Take 16-bit little-endian samples, 16 kHz mono."""
         self._incoming.append(pcm)
+
+    def end(self) -> None:
+        """No more sound comes: a reading that is under way and lacks the end of it is of no use any more."""
+        self._is_over = True
 
     @property
     def has_ended(self) -> bool:
@@ -96,19 +102,24 @@ class Listener:
                 return None
             self._settle()
         elif is_silent or len(self._sound) - self._read_to >= STEP_S * SAMPLE_RATE:
-            self._read()
+            if not self._read(lambda: not (self._is_over and self._lacks_the_end())):
+                return None
         else:
             return None
         return self._partial()
 
     def finish(self) -> Transcript:
         """The text of all that was said: read already if the customer had fallen silent."""
+        if self._lacks_the_end() and self._is_speech:
+            self._read()
+        return self._final or self._settle()
+
+    def _lacks_the_end(self) -> bool:
+        """Whether something was said that no reading covers."""
         self._take()
         # The end-of-speech finder takes a soft word at the end for silence.
         loud = [self._cut + end for _, end in bursts(self._sound[self._cut :])[-1:]]
-        if self._is_speech and self._read_to < max([self._speech_end, *loud]):
-            self._read()
-        return self._final or self._settle()
+        return self._read_to < max([self._speech_end, *loud])
 
     def _take(self) -> None:
         """Look at the sound that has come."""
@@ -123,14 +134,14 @@ class Listener:
             at = ended[-1][1] if ended else 0
             self._speech = ended + [(at + start, at + end) for start, end in spoken_parts(self._sound[self._cut + at :])]
 
-    def _read(self) -> None:
-        """Read the last window, and for good those before it that have become complete."""
+    def _read(self, is_wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Read the last window, and for good those before it that have become complete; whether it was wanted until the end."""
         self._final = None
         self._read_to = len(self._sound)
         windows = list(speech_windows(self._sound[self._cut :], self._speech))
         if not windows:  # a click after a long pause
             self._reading = None
-            return
+            return True
         *complete, (begin, window) = windows
         for _, each in complete:
             heard = self._transcriber.settle(self._transcriber.read(each, self._code, self._hints))
@@ -139,12 +150,17 @@ class Listener:
         self._speech = [(start - begin, end - begin) for start, end in self._speech if end > begin]
         self._cut += begin
         likely = self._reading.code if self._reading else self._code
-        self._reading, self._is_sure = self._transcriber.glance(window, self._code, self._hints, likely)
+        glanced = self._transcriber.glance(window, self._code, self._hints, likely, is_wanted)
+        if glanced is None:
+            self._read_to = 0
+            return False
+        self._reading, self._is_sure = glanced
+        return True
 
     def _settle(self) -> Transcript:
         if self._reading and not self._is_sure:
             self._reading, self._is_sure = self._transcriber.read(self._reading.window, self._code, self._hints), True
-        last = [self._transcriber.settle(self._reading)] if self._reading and self._reading.text else []
+        last = [self._transcriber.settle(self._reading, soon=True)] if self._reading and self._reading.text else []
         spoken = self._spoken_before_cut + sum(end - start for start, end in self._speech)
         self._final = transcript_of([*self._heard, *last], spoken, len(self._sound))
         return self._final

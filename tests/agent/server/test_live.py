@@ -35,11 +35,13 @@ class Hearing:
     def __init__(self) -> None:
         self.settled: list[str] = []
 
-    def glance(self, window: Sound, before: str | None, hints: object, likely: str | None) -> tuple[Reading, bool]:
+    def glance(
+        self, window: Sound, before: str | None, hints: object, likely: str | None, is_wanted: object
+    ) -> tuple[Reading, bool]:
         text = " ".join(HEARD.split()[: int(2 * len(window) / SAMPLE_RATE)])
         return Reading(window, "en", Encoded(None, 0.0), Written(text, (), -0.1, 0.0)), True
 
-    def settle(self, reading: Reading) -> Heard:
+    def settle(self, reading: Reading, soon: bool = False) -> Heard:
         self.settled.append(reading.text)
         return Heard(HEARD, "en", -0.1, ("4217",))
 

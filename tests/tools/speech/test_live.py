@@ -1,6 +1,7 @@
 """The real end of speech and the real cuts, with a recogniser that counts and is told what to hear."""
 
 import shutil
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -22,14 +23,19 @@ class Hearing:
         self.glanced_s: list[float] = []
         self.read_s: list[float] = []
         self.settled = 0
+        self.ends = False
         self.meanwhile: list[bytes] = []
         self.listener: Listener | None = None
 
-    def glance(self, window: Sound, before: str | None, hints: object, likely: str | None) -> tuple[Reading, bool]:
+    def glance(
+        self, window: Sound, before: str | None, hints: object, likely: str | None, is_wanted: Callable[[], bool]
+    ) -> tuple[Reading, bool] | None:
         self.glanced_s.append(len(window) / SAMPLE_RATE)
         while self.meanwhile and self.listener:
             self.listener.hear(self.meanwhile.pop(0))
-        return self._heard(window), self.is_sure
+            if not self.meanwhile and self.ends:
+                self.listener.end()
+        return (self._heard(window), self.is_sure) if is_wanted() else None
 
     def read(self, window: Sound, before: str | None, hints: object) -> Reading:
         self.read_s.append(len(window) / SAMPLE_RATE)
@@ -39,7 +45,7 @@ class Hearing:
         words = " ".join(f"w{place}" for place in range(int(10 * len(window) / SAMPLE_RATE)))
         return Reading(window, "en", Encoded(None, 0.0), Written(words, (), -0.1, 0.0))
 
-    def settle(self, reading: Reading) -> Heard:
+    def settle(self, reading: Reading, soon: bool = False) -> Heard:
         self.settled += 1
         return Heard(reading.text, reading.code, -0.1)
 
@@ -106,6 +112,16 @@ def test_what_is_said_while_the_recogniser_reads_is_in_the_final_text(sentence: 
     hearing.meanwhile = [pcm(sentence[half:])]
     assert listener.read() is not None
     assert len(listener.finish().text.split()) == int(10 * len(sentence) / SAMPLE_RATE)
+
+
+def test_a_reading_that_the_end_of_the_sound_overtakes_is_dropped_and_nothing_is_lost(sentence: Sound) -> None:
+    hearing = Hearing()
+    hearing.listener = listener = Listener(hearing)
+    listener.hear(pcm(sentence[: len(sentence) // 2]))
+    hearing.meanwhile, hearing.ends = [pcm(sentence[len(sentence) // 2 :])], True
+    assert listener.read() is None
+    assert len(listener.finish().text.split()) == int(10 * len(sentence) / SAMPLE_RATE)
+    assert len(hearing.glanced_s) == 2
 
 
 def test_of_long_speech_the_earlier_windows_are_read_for_good_only_once(sentence: Sound) -> None:

@@ -95,11 +95,12 @@ def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -
     parts = [(start + int(_SILENCE_S * SAMPLE_RATE), end + int(_SILENCE_S * SAMPLE_RATE)) for start, end in parts]
     slow = whisper.encode(with_pauses(sound, parts))
     heard = [digits_of(first, language)]
-    for read in (
-        lambda: digits_of(whisper.write_down(slow, language).text, language),
-        lambda: whisper.write_digits(slow, language, len(parts)),
-    ):
-        digits = read()
+    for only_digits in (False, True):
+        digits = (
+            whisper.write_digits(slow, language, len(parts))
+            if only_digits
+            else digits_of(whisper.write_down(slow, language).text, language)
+        )
         if digits and digits in heard:
             return digits, True
         heard.append(digits)

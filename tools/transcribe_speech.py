@@ -202,8 +202,8 @@ class Transcriber:
         text, language, written = reading.text, reading.language, reading.written
         if not text or not any(map(str.isdigit, text)) or (reading.code not in ("en", "zh") and not reading.is_number):
             return Heard(text, reading.code, written.logprob)
-        if reading.is_number and soon and len(digits_of(text, language)) == len(bursts(reading.window)):
-            return Heard(text, reading.code, written.logprob, (text,))
+        if reading.is_number and soon and len(digits := digits_of(text, language)) == len(bursts(reading.window)):
+            return Heard(digits, reading.code, written.logprob, (digits,))
         if reading.is_number:
             text, sure = hear_again(self._whisper, reading.window, written.text, language)
             return Heard(text, reading.code, written.logprob, () if sure else (text,))

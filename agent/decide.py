@@ -36,6 +36,7 @@ from tools.kit.answers import (
     would_rather_have,
 )
 from tools.kit.errors import ModelFailed
+from tools.kit.naming import parts_about
 from tools.kit.reading import mentions, points_back, shown_position
 from tools.kit.wish import wants_more
 from tools.quote_address_change import quote_address_change
@@ -179,6 +180,9 @@ class Decider:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
+        if len(allowed) > 1 and (of_the_order := _of_the_order(shares, wish, turn)):
+            shares = of_the_order
+            allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
         if allowed[0] in _LOOKING and turn.photo is None and would_rather_have(wish):
             turn.meter.why.append("who has something and would rather have another wants it swapped")
             return call(quote_exchange.name)
@@ -203,11 +207,13 @@ class Decider:
             turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
             return known
         names_shown = bool(turn.shown) and shown_position(wish, len(turn.shown)) is not None
+        if turn.shown and set(allowed[:2]) == {search_products.name, recommend_products.name} and wants_cheaper(wish):
+            turn.meter.why.append("chosen without the model: cheaper than what is shown is wanted")
+            return _call_with_words(recommend_products.name, wish, turn)
         if names_shown and search_products.name in allowed and recommend_products.name not in allowed[:2]:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
         if self._settings.unsure == "ask_customer":
-            allowed = _of_the_order(allowed, wish, turn)
             if set(allowed[:2]) == _SWAPS:
                 # Whether an order can still be changed decides which of the two it is, and the change finds that out.
                 allowed = [quote_order_change.name]
@@ -271,14 +277,16 @@ def call(tool: str, **arguments: Any) -> AIMessage:
     )
 
 
-def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]:
-    """What may be meant by a message that names one of the customer's orders: nothing that its state rules out, and no rule in general.
+def _of_the_order(shares: dict[str, float], wish: str, turn: TurnContext) -> dict[str, float]:
+    """The shares of what may be meant by a message that names one of the customer's orders; empty if it names none.
 
-    Whether something may be done with an order its quote tells, with the rule that decides it.
+    Left out is what the order's state rules out, and rules in general: whether something may be done with an order its quote tells,
+    with the rule that decides it.
     """
     order = read_order(wish, turn.shop.orders_of(turn.customer_id)) if turn.customer_id else None
-    if order is None or not set(allowed[:2]) & {*QUOTES, track_order.name}:
-        return allowed
+    likeliest = set(list(shares)[:2])
+    if order is None or not likeliest & {*QUOTES, track_order.name}:
+        return {}
     policy = turn.shop.policy
     may_change = (*policy.item_changes, *policy.address_changes, *policy.payment_changes)
     ruled_out = {answer_from_policy.name}
@@ -287,7 +295,19 @@ def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]
         for tool, rules in ((quote_cancellation.name, policy.cancellations), (quote_order_change.name, may_change)):
             if not any(rule.allowed and order.status in rule.statuses for rule in rules):
                 ruled_out.add(tool)
-    return [tool for tool in allowed if tool not in ruled_out] or allowed
+    else:
+        if likeliest & {quote_cancellation.name, quote_order_change.name}:
+            # What was not sent yet cannot be sent back.
+            ruled_out.add(quote_return.name)
+        if quote_order_change.name in likeliest and 0 < len(parts_about(wish, order.items, turn.shop)) < len(order.items):
+            # Who names a part of it does not mean all of it.
+            ruled_out.add(quote_cancellation.name)
+    if likeliest & _SWAPS and not is_question(wish):
+        # Of a thing that was bought, a size that is told is the one that is wanted.
+        ruled_out.add(advise_size.name)
+    left = {tool: share for tool, share in shares.items() if tool not in ruled_out}
+    whole = sum(left.values())
+    return {tool: share / whole for tool, share in left.items()} if whole else {}
 
 
 def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:

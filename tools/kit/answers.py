@@ -121,6 +121,11 @@ def wants_for_me(text: str) -> bool:
     return bool(_pattern("for_me").search(_plain(text)))
 
 
+def names_no_thing(text: str) -> bool:
+    """Whether the text leaves open what thing it wants: "something for my dog", 「送长辈的」."""
+    return bool(_pattern("no_thing").search(_plain(text)))
+
+
 def wants_popular(text: str) -> bool:
     """Whether the text asks for what many buy."""
     return bool(_pattern("popular").search(_plain(text)))

@@ -37,7 +37,7 @@ from tools.kit.answers import (
 )
 from tools.kit.errors import ModelFailed
 from tools.kit.naming import parts_about
-from tools.kit.reading import mentions, points_back, shown_position
+from tools.kit.reading import calls_an_order, mentions, points_back, shown_position
 from tools.kit.wish import wants_more
 from tools.quote_address_change import quote_address_change
 from tools.quote_cancellation import quote_cancellation
@@ -222,6 +222,9 @@ class Decider:
             ):
                 # "I want to return the gift card" is no question about rules; its quote tells the rule that forbids it.
                 allowed = list(named)
+            elif set(allowed[:2]) == {hand_to_human.name, REPLY} and evidence.talk == "about_me":
+                # The answer tells who writes, and how to get a person.
+                allowed = [REPLY]
             if len(allowed) > 1 and turn.past.choice is None and not set(allowed[:2]) <= _LOOKING:
                 return _question(turn, allowed[0], allowed[1], wish)
             # A second question in a row, or one between two ways to show products, would cost the customer more than a wrong guess.
@@ -278,14 +281,19 @@ def call(tool: str, **arguments: Any) -> AIMessage:
 
 
 def _of_the_order(shares: dict[str, float], wish: str, turn: TurnContext) -> dict[str, float]:
-    """The shares of what may be meant by a message that names one of the customer's orders; empty if it names none.
+    """The shares of what may be meant by a message that names an order; empty if it names none.
 
     Left out is what the order's state rules out, and rules in general: whether something may be done with an order its quote tells,
     with the rule that decides it.
     """
-    order = read_order(wish, turn.shop.orders_of(turn.customer_id)) if turn.customer_id else None
+    if turn.customer_id is None:
+        return {}
+    order = read_order(wish, turn.shop.orders_of(turn.customer_id))
     likeliest = set(list(shares)[:2])
-    if order is None or not likeliest & {*QUOTES, track_order.name}:
+    if order is None:
+        # An order that is not the customer's can only be looked for.
+        return {track_order.name: 1.0} if track_order.name in likeliest and calls_an_order(wish) else {}
+    if not likeliest & {*QUOTES, track_order.name}:
         return {}
     policy = turn.shop.policy
     may_change = (*policy.item_changes, *policy.address_changes, *policy.payment_changes)
@@ -357,7 +365,10 @@ def _question(turn: TurnContext, first: str, second: str, wish: str) -> AIMessag
 
 
 def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
-    """The call without an order number that the customer never wrote: a model may make one up."""
+    """The call without what the customer never said: a model may make up an order number, or which of those shown is meant."""
+    if chosen["name"] == search_products.name and wants_cheaper(turn.said):
+        # Cheaper than all that was shown is none of it.
+        return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "product"}}
     order = str(chosen["args"].get("order") or "").strip().lstrip("#").lower()
     if chosen["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
         return chosen

@@ -226,6 +226,8 @@ class Wavering:
     def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
         if "size" in said:
             return Evidence({"quote_exchange": 0.5, "advise_size": 0.4, "reply": 0.1}, "unclear")
+        if "9941" in said:
+            return Evidence({"quote_order_change": 0.5, "track_order": 0.4, "reply": 0.1}, "unclear")
         return Evidence({"quote_cancellation": 0.4, "quote_order_change": 0.3, "quote_return": 0.2, "reply": 0.1}, "unclear")
 
 
@@ -238,8 +240,16 @@ class Wavering:
         ("c023", "I have no use for the hat of 1042", "quote_return"),
         ("c006", "the parka of 1041 in another size", "quote_exchange"),
         ("c006", "in which size should I take the parka of 1041?", None),
+        ("c006", "and order 9941", "track_order"),
     ],
-    ids=["a part of what is not sent", "what is not sent", "what arrived", "a size of what was bought", "a question about one"],
+    ids=[
+        "a part of what is not sent",
+        "what is not sent",
+        "what arrived",
+        "a size of what was bought",
+        "a question about one",
+        "an order that is not theirs",
+    ],
 )
 def test_an_order_that_is_named_settles_what_its_state_and_its_things_can(
     demo: Opened, customer: str, said: str, tool: str | None

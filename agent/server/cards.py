@@ -85,8 +85,9 @@ class Cards:
         }
 
     def sources(self, turn: Turn) -> list[dict[str, str]]:
-        """What the turn's facts come from."""
+        """What the turn's facts come from, and the rules that its quote rests on."""
         named = dict.fromkeys(fact.source for step in turn.steps for fact in step.facts)
+        named.update(dict.fromkeys(f"clause:{clause}" for clause in turn.quote.clauses) if turn.quote else {})
         return [source for each in named if (source := self._source(each, turn.language))]
 
     def _source(self, name: str, language: Language) -> dict[str, str] | None:

@@ -97,4 +97,6 @@ class Cards:
             return {"id": record, "kind": "faq" if is_faq else "clause", "title": clause.title.in_language(language)}
         if kind == "product" and (product := self._shop.product(record)):
             return {"id": record, "kind": "product", "title": product.title.in_language(language)}
-        return {"id": record, "kind": "order", "title": record} if kind == "order" and record else None
+        if kind == "order" and record:
+            return {"id": record, "kind": "order", "title": phrase("card_order", language, order=record)}
+        return None

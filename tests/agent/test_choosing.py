@@ -213,12 +213,14 @@ class Browser:
 
 
 class Leaning:
-    """Inclined to recommend, as far as `sure` says."""
+    """Sure that "show" asks for a search, and inclined to recommend otherwise, as far as `sure` says."""
 
     def __init__(self, sure: float) -> None:
         self._sure = sure
 
-    def look_up(self, *_: Any, **__: Any) -> Evidence:
+    def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
+        if "show" in said:
+            return Evidence({"search_products": 0.97, "recommend_products": 0.03}, "unclear")
         return Evidence({"recommend_products": self._sure, "search_products": 1 - self._sure}, "unclear")
 
 

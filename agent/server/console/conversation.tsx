@@ -123,7 +123,7 @@ function OneSaid({ message }: { message: Said }) {
       {message.products && message.products.length > 0 && <p class="quiet">{message.products.map((each) => `${each.title} (${each.price.text})`).join(" · ")}</p>}
       {message.quote && (
         <p class="quote">
-          <strong>{message.quote.title}</strong> {message.quote.lines.join(" · ")} {message.quote.total?.text}
+          <strong>{message.quote.title}</strong> {message.quote.lines.map((line) => line.replace(/^[-*•]\s+/, "")).join(" · ")} {message.quote.total?.text}
         </p>
       )}
       {message.trace && <TraceOf trace={message.trace} />}

@@ -164,7 +164,7 @@ export function Sources({ message }: { message: Message }) {
         const inside = (
           <>
             <Icon name={SOURCE_ICONS[source.kind] ?? "tag"} size={14} />
-            <span>{source.kind === "order" ? words("order", { id: source.title }) : source.title}</span>
+            <span>{source.title}</span>
           </>
         );
         return source.kind === "clause" || source.kind === "faq" ? (

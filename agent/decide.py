@@ -32,6 +32,9 @@ from tools.kit.answers import (
     read_order,
     wants,
     wants_cheaper,
+    wants_for_me,
+    wants_like_it,
+    wants_popular,
     wants_to_go_with,
     would_rather_have,
 )
@@ -175,8 +178,8 @@ class Decider:
             return call(identify_product.name)
         evidence = self._look_up(turn, wish)
         shares = evidence.shares
-        names_product = any(title in wish.lower() and mentions(wish, title) for title in self._titles)
-        if names_product:
+        named = next((title for title in self._titles if title in wish.lower() and mentions(wish, title)), None)
+        if named is not None:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
@@ -188,11 +191,14 @@ class Decider:
             return call(quote_exchange.name)
         likeliest = list(shares)[:2]
         if (
-            names_product
-            and set(likeliest) == {search_products.name, answer_from_policy.name}
+            named is not None
             and shares[likeliest[0]] < CERTAIN_WISH
+            and (
+                set(likeliest) == {search_products.name, answer_from_policy.name}
+                or (set(likeliest) == {search_products.name, recommend_products.name} and not _wants_another(wish, named))
+            )
         ):
-            # Not certain whether a rule or the product is asked about, the product's own facts are looked at first.
+            # Not certain whether a rule, another product or this one is asked about, this one's own facts are looked at first.
             allowed = [search_products.name]
         if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
             # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.
@@ -278,6 +284,12 @@ def call(tool: str, **arguments: Any) -> AIMessage:
     return AIMessage(
         "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
     )
+
+
+def _wants_another(wish: str, named: str) -> bool:
+    """Whether who names a product wants others: like it, cheaper ones, or what goes with it."""
+    pointed = wish.lower().replace(named, "this" if named.isascii() else "这个")
+    return any(asks(pointed) for asks in (wants_like_it, wants_cheaper, wants_to_go_with, wants_for_me, wants_popular))
 
 
 def _of_the_order(shares: dict[str, float], wish: str, turn: TurnContext) -> dict[str, float]:

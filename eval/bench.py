@@ -874,6 +874,7 @@ def server(
         ["what", "measured", "aim"],
         [
             ["answers lost, mixed up, refused", f"{many['lost']}, {many['mixed']}, {many['refused']}", "0, 0, 0"],
+            ["connections lost and read on", f"{many['resumed']}", ""],
             ["whole answer, p50 and p95", f"{many['p50_s']:.2f} s, {many['p95_s']:.2f} s", ""],
             ["p95 ÷ p50", f"{many['p95_over_p50']:.2f}", "≤ 1.8"],
             ["answers a second", f"{many['messages_a_second']:.1f}", ""],

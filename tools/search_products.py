@@ -18,6 +18,8 @@ from tools.sizes.reading import read_body
 
 SHOWN_AT_ONCE = 3
 CANDIDATES = 50
+NAMED_AMONG = 10
+"""So many of those nearest to a message are held against it for their titles."""
 BY_HISTORY = 12
 """So many of the list, four pages, are ranked by what the customer bought before."""
 FAR: dict[Language, float] = {"en": 0.90, "zh": 0.94}
@@ -42,7 +44,8 @@ def search_products(
 def shown_product(context: ToolContext, named: str | None = None) -> Product | None:
     """The product of those shown last that the customer means: by position, by name, or by pointing at the only or first one.
 
-    The customer's own words win over `named`, what the chat model took them for.
+    The customer's own words win over `named`, what the chat model took them for; what points in a message that calls another product by
+    its title points at that one.
     """
     position = shown_position(context.said, len(context.shown))
     if (
@@ -61,8 +64,15 @@ def shown_product(context: ToolContext, named: str | None = None) -> Product | N
     if named and (by_id := context.shop.product(named)):
         return by_id
     if products and points_back(context.said):
-        return products[0]
+        return named_product(context) or products[0]
     return None
+
+
+def named_product(context: ToolContext) -> Product | None:
+    """The product that the customer calls by its whole title, shown before or not; None where it is none, or more than one."""
+    hits = context.catalog.search(context.said, context.language, Filters(), NAMED_AMONG)
+    named = [candidate for candidate in _products(context, hits) if _is_named(candidate, context.said)]
+    return named[0] if len(named) == 1 else None
 
 
 def _search(context: ToolContext, query: str) -> Facts:

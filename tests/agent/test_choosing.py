@@ -212,6 +212,39 @@ class Browser:
         return Evidence({tools[0]: self._sure, tools[1]: 1 - self._sure}, "unclear")
 
 
+class Leaning:
+    """Sure that "show" asks for a search, and inclined to recommend otherwise, as far as `sure` says."""
+
+    def __init__(self, sure: float) -> None:
+        self._sure = sure
+
+    def look_up(self, said: str, *_: Any, **__: Any) -> Evidence:
+        if "show" in said:
+            return Evidence({"search_products": 0.97, "recommend_products": 0.03}, "unclear")
+        return Evidence({"recommend_products": self._sure, "search_products": 1 - self._sure}, "unclear")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("said", "sure", "tool"),
+    [
+        ("is the Lantern Little Black Dress nice for a party?", 0.6, "search_products"),
+        ("is the Lantern Little Black Dress nice for a party?", 0.9, "recommend_products"),
+        ("have you got one like Lantern Little Black Dress?", 0.6, "recommend_products"),
+        ("is there anything cheaper than the Lantern Little Black Dress?", 0.6, "recommend_products"),
+    ],
+)
+def test_who_names_a_product_is_told_of_it_unless_another_one_is_wanted(
+    demo: Opened, said: str, sure: float, tool: str
+) -> None:
+    agent = demo.agent_with(Scripted(replies=["It is."] * 2), InMemorySaver(), chooser=Leaning(sure))
+    tell(agent, "show me kettles")
+    turn = tell(agent, said)
+    assert [step.tool for step in turn.steps] == [tool]
+    if tool == "search_products":
+        assert turn.steps[0].product_ids == ("p007",)
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(("sure", "tool"), [(0.9, "recommend_products"), (0.6, "search_products")])
 def test_a_list_is_gone_on_with_unless_alternatives_are_surely_asked_for(demo: Opened, sure: float, tool: str) -> None:

@@ -51,7 +51,7 @@ def test_what_is_told_is_counted_with_the_product_in_the_catalogue_and_without_i
     found = [[Hit("red", 0.95), Hit("blue", 0.1)], [Hit("red", LIKELY + 0.02), Hit("blue", LIKELY + 0.01), Hit("green", 0.0)]]
     told = told_of(found, photos)
     assert told["in_catalogue"] == {"named": 0.5, "named_right": 0.5, "asked": 0.5, "asked_right": 0.5, "not_ours": 0}
-    assert told["not_in_catalogue"] == {"named": 0.5, "named_right": 0, "asked": 0, "asked_right": 0, "not_ours": 0.5}
+    assert told["not_in_catalogue"] == {"named": 0, "named_right": 0, "asked": 0.5, "asked_right": 0, "not_ours": 0.5}
 
 
 def test_a_limit_takes_photos_from_the_whole_list(grocery: Path) -> None:

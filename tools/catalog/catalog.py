@@ -26,11 +26,12 @@ from tools.catalog.index import (
     Kind,
     VariantValues,
 )
+from tools.catalog.known_questions import KnownQuestions
 from tools.catalog.ranking import FEEDBACK, PHOTO_WORTH, Ranking, fused, reranked, with_feedback
 from tools.catalog.vocabulary import Vocabulary, synonyms_in
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
-from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
+from tools.shop.types import LANGUAGES, Clause, Language, Product, ShopInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +73,7 @@ class Catalog:
         self._bm25 = Bm25()
         self._vocabulary: tuple[str, Vocabulary] | None = None
         self._clause_search: tuple[tuple[str, date], ClauseSearch] | None = None
+        self._learnt: tuple[tuple[tuple[str, str], ...], KnownQuestions | None] | None = None
 
     @classmethod
     def open(
@@ -167,9 +169,18 @@ class Catalog:
         """Clauses and FAQ entries in force on that day that answer the text, best first."""
         version = self._shop.version, on
         if self._clause_search is None or self._clause_search[0] != version:
-            search = ClauseSearch(self._index, self._text_encoder, self._bm25, self._shop.clauses(on))
-            self._clause_search = version, search
+            clauses = self._shop.clauses(on)
+            known = self._known_questions(clauses)
+            self._clause_search = version, ClauseSearch(self._index, self._text_encoder, self._bm25, clauses, known)
         return self._clause_search[1].hits(text, language)[:limit]
+
+    def _known_questions(self, clauses: Sequence[Clause]) -> KnownQuestions | None:
+        """What the clauses' known questions teach; learnt anew only where they are others."""
+        asked = tuple((question, clause.id) for clause in clauses for question in clause.questions)
+        if self._learnt is None or self._learnt[0] != asked:
+            questions, entries = zip(*asked, strict=True) if asked else ((), ())
+            self._learnt = asked, KnownQuestions.learnt(questions, entries, self._text_encoder.queries)
+        return self._learnt[1]
 
     def _by_photo(self, photo: Image.Image, count: int, filters: Filters) -> list[Hit]:
         """The products whose pictures are nearest to the photo; none where the shop has no pictures."""

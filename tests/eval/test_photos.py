@@ -11,7 +11,17 @@ from places import shared_data
 from typer.testing import CliRunner
 
 from eval.bench import app
-from eval.photos import PhotoModels, WithPhotos, identify_photos, name_photos, places_of, read_labelled_photos, shares, told_of
+from eval.photos import (
+    PhotoModels,
+    WithPhotos,
+    clothing_photos,
+    identify_photos,
+    name_photos,
+    places_of,
+    read_labelled_photos,
+    shares,
+    told_of,
+)
 from tools.catalog.index import Hit
 from tools.identify_product import LIKELY
 from tools.kit.errors import OperatorError
@@ -65,6 +75,19 @@ def test_a_list_that_fits_no_photo_names_its_line(grocery: Path, line: str) -> N
     (grocery / "val.txt").write_text(f"red.png, 0, 0\n{line}\n")
     with pytest.raises(OperatorError, match="line 2"):
         read_labelled_photos(grocery, grocery / "val.txt")
+
+
+def test_clothes_are_those_of_the_validation_or_of_the_split_that_there_is(tmp_path: Path) -> None:
+    def photo(*parts: str) -> None:
+        path = tmp_path.joinpath(*parts)
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+    photo("classes", "hat", "1.jpg")
+    photo("one", "later", "hat", "1.jpg")
+    photo("both", "train", "hat", "1.jpg")
+    photo("both", "validation", "shirt", "2.jpg")
+    assert [clothing_photos(tmp_path / each)[0][1] for each in ("classes", "one", "both")] == ["hat", "hat", "shirt"]
 
 
 def test_the_grocery_stores_list_names_photos_that_are_there() -> None:

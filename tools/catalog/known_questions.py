@@ -21,6 +21,8 @@ NEAR = 0.5
 """What the likeness to the entry's nearest question counts beside the regression.
 
 The three were chosen by cross-validation on the training sentences of HINT3 (two shops; Arora et al. 2020, arXiv:2009.13833)."""
+SAME = 1 - 1e-6
+"""The likeness of a question to itself, but for rounding."""
 REFUSED = 1 / 15
 """The share of the shop's own questions, of those that find their entry with themselves left out, that the line would refuse."""
 ALIKE = 0.4
@@ -66,10 +68,15 @@ class KnownQuestions:
         return cls(questions, entries, encode(questions))
 
     def margins(self, question: str, vector: NDArray[np.float32]) -> dict[str, float]:
-        """How far each entry is above the line from which it is meant (or below), for a question with this query vector."""
+        """How far each entry is above the line from which it is meant (or below), for a question with this query vector.
+
+        Whose own question it is word for word is meant, however unlike its others that is.
+        """
         likeness = self._likeness(question, vector)
-        scores = likeness @ self._weights + NEAR * self._nearest(likeness[None])[0] - self._line
-        return dict(zip(self._entries, scores.tolist(), strict=True))
+        nearest = self._nearest(likeness[None])[0]
+        margins = likeness @ self._weights + NEAR * nearest - self._line
+        margins = np.where(nearest > SAME, np.maximum(margins, 0), margins)
+        return dict(zip(self._entries, margins.tolist(), strict=True))
 
     def _nearest(self, likeness: Floats) -> Floats:
         """The likeness of each row to the nearest question of each entry."""

@@ -79,24 +79,30 @@ def test_of_very_many_questions_a_part_is_learnt_that_has_every_entry() -> None:
     assert margins(known, "will somebody collect our old wardrobe").keys() == ASKED.keys()
 
 
-def test_a_shop_answers_by_its_known_questions_and_by_its_clauses_side_by_side(tmp_path: Path) -> None:
-    shop = SmallShop(tmp_path)
-    entries = [
+def faq(*questions: tuple[str, str]) -> list[Clause]:
+    return [
         Clause(
             id=entry,
             kind="faq",
             topic="faq",
             title=LocalText(en=entry.lower()),
             text=LocalText(en=f"About {entry.lower()}."),
-            questions=tuple(question for question, its in QUESTIONS if its == entry),
+            questions=tuple(question for question, its in questions if its == entry),
         )
         for entry in ASKED
     ]
-    plain = [clause.model_copy(update={"questions": ()}) for clause in CLAUSES]
-    shop.kept_clauses = [*plain, *entries]
-    index = EdgeIndex(tmp_path / "index")
-    index_shop(shop, index, LetterEncoder(), pytest.fail, tmp_path / "vectors.sqlite")
-    catalog = Catalog.open(shop, index, LetterEncoder(), pytest.fail)
+
+
+def opened(shop: SmallShop, folder: Path, encoder: LetterEncoder) -> Catalog:
+    index = EdgeIndex(folder / "index")
+    index_shop(shop, index, encoder, pytest.fail, folder / "vectors.sqlite")
+    return Catalog.open(shop, index, encoder, pytest.fail)
+
+
+def test_a_shop_answers_by_its_known_questions_and_by_its_clauses_side_by_side(tmp_path: Path) -> None:
+    shop = SmallShop(tmp_path)
+    shop.kept_clauses = [*(clause.model_copy(update={"questions": ()}) for clause in CLAUSES), *faq(*QUESTIONS)]
+    catalog = opened(shop, tmp_path, LetterEncoder())
     in_force = {clause.id: clause for clause in shop.clauses(TODAY)}
 
     hits = catalog.clauses("may I wash a wardrobe in the machine", "en", TODAY, 3)
@@ -106,3 +112,19 @@ def test_a_shop_answers_by_its_known_questions_and_by_its_clauses_side_by_side(t
     hits = catalog.clauses("You can return unused items within 30 days", "en", TODAY, 3)
     assert (hits[0].id, hits[0].margin) == ("RET-1", None)
     assert certainty(hits, in_force, "en") >= 0
+
+
+def test_of_edited_questions_the_new_one_alone_is_encoded(tmp_path: Path) -> None:
+    shop, encoder = SmallShop(tmp_path), LetterEncoder()
+    shop.kept_clauses = faq(*QUESTIONS)
+    catalog = opened(shop, tmp_path, encoder)
+    catalog.clauses("hello", "en", TODAY, 1)
+    encoder.encoded.clear()
+    shop.kept_clauses = faq(*QUESTIONS, ("is there a showroom for the mattress", "PICKUP"))
+    shop.version += "+"
+    hits = catalog.clauses("is there a showroom for the mattress", "en", TODAY, 1)
+    assert (hits[0].id, hits[0].margin is not None and hits[0].margin >= 0) == ("PICKUP", True)
+    assert encoder.encoded.count("is there a showroom for the mattress") == 3, (
+        "as a known question, and twice as what was asked"
+    )
+    assert not set(encoder.encoded) & {question for question, _ in QUESTIONS}

@@ -223,11 +223,11 @@ class Decider:
             if set(allowed[:2]) == _SWAPS:
                 # Whether an order can still be changed decides which of the two it is, and the change finds that out.
                 allowed = [quote_order_change.name]
-            elif len(named := wants(wish, allowed[:2])) == 1 and (
+            elif len(wanted := wants(wish, allowed[:2])) == 1 and (
                 set(allowed[:2]) <= QUOTES or (set(allowed[:2]) <= {*QUOTES, answer_from_policy.name} and not is_question(wish))
             ):
                 # "I want to return the gift card" is no question about rules; its quote tells the rule that forbids it.
-                allowed = list(named)
+                allowed = list(wanted)
             elif set(allowed[:2]) == {hand_to_human.name, REPLY} and evidence.talk == "about_me":
                 # The answer tells who writes, and how to get a person.
                 allowed = [REPLY]

@@ -277,6 +277,7 @@ def test_a_person_takes_over_and_gives_back(opened: Opener, served: Serving) -> 
 def test_a_phone_and_the_keyboard_alone(opened: Opener) -> None:
     page = opened(viewport=PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
     chat(page)
+    assert page.get_by_role("button", name="Take a photo").is_visible()
     shot(page, "30-phone")
     say(page, "show me winter jackets")
     assert answered(page, "winter jackets").locator(".product").count() > 0

@@ -133,13 +133,17 @@ def measure_grocery(
 
 
 def measure_clothing(models: PhotoModels, clothing: Path) -> dict[str, Any]:
-    """Where each photo's class comes among the ten names; of the validation photos where the folder holds the splits."""
-    photos = [
-        (each.path, each.product)
-        for each in read_clothing(clothing / "validation" if (clothing / "validation").is_dir() else clothing)
-    ]
+    """Where each photo's class comes among the ten names; see `clothing_photos`."""
+    photos = clothing_photos(clothing)
     found = name_photos(models, photos, read_names()["clothing"])
     return {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
+
+
+def clothing_photos(folder: Path) -> list[Labelled]:
+    """The photos of a folder of classes; of one of splits, those of "validation", or of the one split that there is."""
+    splits = [each for each in folder.iterdir() if any(each.glob("*/*.jpg"))]
+    chosen = [each for each in splits if each.name == "validation"] or (splits if len(splits) == 1 else [folder])
+    return [(each.path, each.product) for each in read_clothing(chosen[0])]
 
 
 def identify_photos(catalog: Catalog, photos: Iterable[Labelled]) -> list[list[Hit]]:

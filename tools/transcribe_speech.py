@@ -7,8 +7,8 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -28,18 +28,22 @@ from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
 from tools.speech.invented import is_invented, says_twice, without_repeats
 from tools.speech.numbers import doubtful_runs, hear_again, is_number
-from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Sound, Whisper, Word
+from tools.speech.whisper import SAMPLE_RATE, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Written
 from tools.speech.written import as_written
 
 __all__ = [
     "SAMPLE_RATE",
+    "Heard",
+    "Reading",
     "Sound",
     "Transcriber",
     "Transcript",
-    "Word",
     "decode_recording",
     "load_transcriber",
+    "speech_windows",
+    "spoken_parts",
     "transcribe_speech",
+    "transcript_of",
     "voice_facts",
 ]
 
@@ -53,8 +57,9 @@ _WHOLE_SAMPLES = 13 * SAMPLE_RATE
 _PAUSE_SAMPLES = 1 * SAMPLE_RATE
 _BEFORE_PAUSE_SAMPLES = 5 * SAMPLE_RATE
 _SHORTEST_SAMPLES = 3 * SAMPLE_RATE // 10
-# Whisper invents text where there is none, so less speech than this is dropped. Said alone, "stop" can be 190 ms long.
-_SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
+# Said alone, "stop" can be 190 ms long.
+SHORTEST_SPEECH_SAMPLES = 15 * SAMPLE_RATE // 100
+"""Whisper invents text where there is none, so less speech than this is dropped."""
 _PADDING_SAMPLES = 4 * SAMPLE_RATE // 10
 # Tight, so that a click is not counted as speech together with the silence behind it; the padding closes the pauses again.
 _VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0, max_speech_duration_s=28)
@@ -66,7 +71,6 @@ _RATES = range(4_000, 400_000)
 # A few digits alone are taken for many a language.
 _FOREIGN = 0.8
 _SWITCH = 0.8
-_GLANCE_WINDOW_S = 10.0
 _AROUND_S = 0.15
 
 
@@ -77,8 +81,8 @@ class Transcript:
     `text` is empty where nobody speaks; numbers, sizes and the like stand in it as they would be typed. `language` is that of the most
     of it, None for silence and for other languages than English and Chinese; `detected` is then still Whisper's code ("fr"), and the
     text stands in that language. `speech_seconds` is the part of `seconds` (the recording's length) in which somebody speaks.
-    `confidence`, 0 to 1, is the mean probability of a token. `words` are as they were heard, one by one. `doubtful` are numbers in
-    the text of whose digits the recogniser is not sure.
+    `confidence`, 0 to 1, is the mean probability of a token. `doubtful` are numbers in the text of whose digits the recogniser is not
+    sure.
     """
 
     text: str
@@ -87,19 +91,44 @@ class Transcript:
     speech_seconds: float
     seconds: float
     confidence: float
-    words: tuple[Word, ...] = ()
     doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """One window."""
+class Reading:
+    """What one window was heard as at first, `code` being Whisper's of the language; a number in it is not made sure of yet."""
+
+    window: Sound
+    code: str
+    encoded: Encoded
+    written: Written
+
+    @property
+    def language(self) -> Language:
+        """In which numbers and the like are said."""
+        return "zh" if self.code == "zh" else "en"
+
+    @property
+    def text(self) -> str:
+        """As it would have been typed."""
+        if not self.written.text or (self.code not in ("en", "zh") and not self.is_number):
+            return self.written.text
+        return as_written(self.written.text, self.language)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number and nothing else."""
+        return is_number(self.written.text, self.language, self.window)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One window, for good."""
 
     text: str
     code: str
     logprob: float
-    words: tuple[Word, ...]
-    doubtful: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 class Transcriber:
@@ -123,46 +152,15 @@ class Transcriber:
 
     def transcribe_sound(self, sound: Sound, hints: Hints = NO_HINTS) -> Transcript:
         """The same for sound that is decoded already."""
-        seconds = len(sound) / SAMPLE_RATE
-        speech = [(part["start"], part["end"]) for part in get_speech_timestamps(sound, _VAD)]
-        speech_samples = sum(end - start for start, end in speech)
-        if speech_samples < _SHORTEST_SPEECH_SAMPLES:
-            return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
-        windows: list[_Heard] = []
-        for offset_s, window in _windows(sound, speech):
-            heard = self._hear(window, offset_s, windows[-1].code if windows else None, hints)
-            if heard.text:
-                windows.append(heard)
-        if not windows:
-            return Transcript("", None, None, speech_samples / SAMPLE_RATE, seconds, 0.0)
-        code = Counter({each.code: len(each.text) for each in windows}).most_common(1)[0][0]
-        text = windows[0].text
-        for before, after in pairwise(windows):
-            text += ("" if before.code == after.code == "zh" else " ") + after.text
-        return Transcript(
-            text=without_repeats(text),
-            language="en" if code == "en" else "zh" if code == "zh" else None,
-            detected=code,
-            speech_seconds=speech_samples / SAMPLE_RATE,
-            seconds=seconds,
-            confidence=math.exp(sum(each.logprob for each in windows) / len(windows)),
-            words=tuple(word for each in windows for word in each.words),
-            doubtful=tuple(number for each in windows for number in each.doubtful),
-        )
+        speech = spoken_parts(sound)
+        heard: list[Heard] = []
+        for _, window in speech_windows(sound, speech):
+            each = self.settle(self.read(window, heard[-1].code if heard else None, hints))
+            heard += [each] if each.text else []
+        return transcript_of(heard, sum(end - start for start, end in speech), len(sound))
 
-    def glance(self, sound: Sound, code: str | None, before: str) -> tuple[str, tuple[Word, ...]]:
-        """What is said in a few seconds of sound, quickly and less well: while somebody speaks, who will be heard in full afterwards.
-
-        `code` is Whisper's code of the language if it is known, `before` the text before the sound. Answers the code and the words.
-        """
-        encoded = self._whisper.encode(sound, _GLANCE_WINDOW_S)
-        code = code or spoken_language(self._whisper.languages(encoded), None)
-        written = self._whisper.write_down(encoded, code, before=before, beam=1)
-        if is_invented(written.text, written.silence, written.logprob):
-            return code, ()
-        return code, self._whisper.words(encoded, written, code)
-
-    def _hear(self, window: Sound, offset_s: float, before: str | None, hints: Hints) -> _Heard:
+    def read(self, window: Sound, before: str | None = None, hints: Hints = NO_HINTS) -> Reading:
+        """Hear one window of speech_windows. `before` is Whisper's code of the language of the window before it."""
         encoded = self._whisper.encode(window)
         code = spoken_language(self._whisper.languages(encoded), before)
         if code != "en":
@@ -173,28 +171,52 @@ class Transcriber:
             encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
             written = self._whisper.write_down(encoded, code)
         if is_invented(written.text, written.silence, written.logprob):
-            return _Heard("", code, written.logprob, (), ())
-        words = tuple(
-            replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
-            for word in self._whisper.words(encoded, written, code)
-        )
-        if code not in ("en", "zh") and not is_number(written.text, "en", window):
-            return _Heard(written.text, code, written.logprob, words, ())
-        language: Language = "zh" if code == "zh" else "en"
-        text = as_written(written.text, language)
-        if is_number(written.text, language, window):
-            text, sure = hear_again(self._whisper, window, written.text, language)
-            return _Heard(text, code, written.logprob, words, () if sure else (text,))
+            written = Written("", (), written.logprob, written.silence)
+        return Reading(window, code, encoded, written)
+
+    def settle(self, reading: Reading) -> Heard:
+        """Make sure of the numbers in what was heard."""
+        text, language, written = reading.text, reading.language, reading.written
+        if not text or not any(map(str.isdigit, text)) or (reading.code not in ("en", "zh") and not reading.is_number):
+            return Heard(text, reading.code, written.logprob)
+        if reading.is_number:
+            text, sure = hear_again(self._whisper, reading.window, written.text, language)
+            return Heard(text, reading.code, written.logprob, () if sure else (text,))
         doubtful: list[str] = []
-        for digits, start_s, end_s in doubtful_runs(words, language):
-            first, last = ((at - offset_s) * SAMPLE_RATE for at in (start_s - _AROUND_S, end_s + _AROUND_S))
-            better, sure = hear_again(self._whisper, window[max(0, int(first)) : int(last)], digits, language)
+        for digits, start_s, end_s in doubtful_runs(self._whisper.words(reading.encoded, written, reading.code), language):
+            first, last = (int(at * SAMPLE_RATE) for at in (start_s - _AROUND_S, end_s + _AROUND_S))
+            better, sure = hear_again(self._whisper, reading.window[max(0, first) : last], digits, language)
             if digits in text:
                 # A piece out of a sentence is heard less well than the sentence: only what is as long takes its place.
                 better = better if len(better) == len(digits) else digits
                 text = text.replace(digits, better)
                 doubtful += [] if sure and better == digits else [better]
-        return _Heard(text, code, written.logprob, words, tuple(doubtful))
+        return Heard(text, reading.code, written.logprob, tuple(doubtful))
+
+
+def spoken_parts(sound: Sound) -> list[tuple[int, int]]:
+    """Where somebody speaks, in samples, by Silero VAD."""
+    return [(part["start"], part["end"]) for part in get_speech_timestamps(sound, _VAD)]
+
+
+def transcript_of(heard: Sequence[Heard], speech_samples: int, samples: int) -> Transcript:
+    """The windows of a recording in which words were heard, put together."""
+    speech_s, seconds = speech_samples / SAMPLE_RATE, samples / SAMPLE_RATE
+    if not heard:
+        return Transcript("", None, None, speech_s, seconds, 0.0)
+    code = Counter({each.code: len(each.text) for each in heard}).most_common(1)[0][0]
+    text = heard[0].text
+    for before, after in pairwise(heard):
+        text += ("" if before.code == after.code == "zh" else " ") + after.text
+    return Transcript(
+        text=without_repeats(text),
+        language="en" if code == "en" else "zh" if code == "zh" else None,
+        detected=code,
+        speech_seconds=speech_s,
+        seconds=seconds,
+        confidence=math.exp(sum(each.logprob for each in heard) / len(heard)),
+        doubtful=tuple(number for each in heard for number in each.doubtful),
+    )
 
 
 def spoken_language(shares: dict[str, float], before: str | None) -> str:
@@ -315,11 +337,16 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
             yield part.to_ndarray()[0]
 
 
-def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[float, Sound]]:
-    """The speech with a little of the silence around it, in pieces cut between spoken parts; each with its place in seconds."""
+def speech_windows(sound: Sound, speech: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Sound]]:
+    """The speech with a little of the silence around it, in pieces cut between spoken parts, each with the sample it begins at.
+
+    `speech` are the spoken_parts. What comes after a sound changes only the last piece of it, and a short sound is one piece.
+    """
+    if sum(end - start for start, end in speech) < SHORTEST_SPEECH_SAMPLES:
+        return
     if len(sound) <= _WHOLE_SAMPLES:
         # Silero takes a soft digit at the beginning or the end for silence.
-        yield 0.0, sound
+        yield 0, sound
         return
     window: list[Sound] = []
     began = 0
@@ -332,9 +359,9 @@ def _windows(sound: Sound, speech: list[tuple[int, int]]) -> Iterator[tuple[floa
         # After a long pause somebody else may go on, in another language.
         is_pause = start - after > _PAUSE_SAMPLES and length > _BEFORE_PAUSE_SAMPLES
         if window and (is_pause or length + last - first > _WINDOW_SAMPLES):
-            yield began / SAMPLE_RATE, np.concatenate(window)
+            yield began, np.concatenate(window)
             window = []
         if not window:
             began = first
         window.append(sound[first:last])
-    yield began / SAMPLE_RATE, np.concatenate(window)
+    yield began, np.concatenate(window)

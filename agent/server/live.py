@@ -103,15 +103,14 @@ async def _listen(server: Services, socket: WebSocket, listener: "Listener") -> 
     receiving = asyncio.create_task(heard.receive())
     try:
         while not (heard.is_over or listener.has_ended or server.is_closing):
-            heard.take()
+            heard.came.clear()
             async with server.reading:
                 partial = await asyncio.to_thread(listener.read)
             if partial is not None:
                 await socket.send_json(_partial(partial))
             else:
-                await heard.more()
+                await heard.came.wait()
         heard.check()
-        heard.take()
         async with server.reading:
             final = await asyncio.to_thread(listener.finish)
         await socket.send_json(
@@ -128,10 +127,9 @@ class _Heard:
 
     def __init__(self, socket: WebSocket, listener: "Listener") -> None:
         self._socket, self._listener = socket, listener
-        self._waiting: list[bytes] = []
         self._began = time.monotonic()
         self._bytes = 0
-        self._came = asyncio.Event()
+        self.came = asyncio.Event()
         self._problem: Exception | None = None
         self.is_over = False
 
@@ -140,13 +138,13 @@ class _Heard:
         try:
             while not self.is_over:
                 self._one(await asyncio.wait_for(self._socket.receive(), IDLE_S))
-                self._came.set()
+                self.came.set()
         except TimeoutError:
             self._problem = _Closed(INVALID, "no sound came any more")
         except (_Closed, WebSocketDisconnect) as problem:
             self._problem = problem
         self.is_over = True
-        self._came.set()
+        self.came.set()
 
     def _one(self, message: Any) -> None:
         if message["type"] == "websocket.disconnect":
@@ -161,7 +159,7 @@ class _Heard:
             raise _Closed(INVALID, f"a frame is 16-bit samples, at most {MOST_FRAME_BYTES} bytes")
         if seconds > time.monotonic() - self._began + FASTER_BY_S:
             raise _Closed(TOO_OFTEN, "sound comes faster than anybody speaks")
-        self._waiting.append(frame)
+        self._listener.hear(frame)
         # What was said until then is kept.
         self.is_over = seconds >= LONGEST_S
 
@@ -175,18 +173,6 @@ class _Heard:
         if kind != "end":
             raise _Closed(INVALID, "unknown message")
         self.is_over = True
-
-    async def more(self) -> None:
-        """Wait for the next frame."""
-        if not self._waiting and not self.is_over:
-            self._came.clear()
-            await self._came.wait()
-
-    def take(self) -> None:
-        """Give what came to the listener."""
-        if self._waiting:
-            frames, self._waiting = b"".join(self._waiting), []
-            self._listener.hear(frames)
 
     def check(self) -> None:
         """Raises what ended the sound, if it was no end of speech."""

@@ -1,125 +1,164 @@
 """Speech that is written down while it goes on: partial text as the customer speaks, the final text as soon as they stop.
 
-The sound so far is read again and again; words that two readings in a row agree on are settled and do not change any more. When a short
-silence begins, the last reading is made at once, so that it is there when the silence turns out to be the end.
+The sound is cut into windows as that of a recording is. What comes later changes only the last one: that one is read again and again,
+and what two readings in a row agree on is shown as settled. As soon as a silence begins, all that was said is read, so that it is there
+when the silence turns out to be the end; then, or when the customer says so, only what no reading has covered yet is left to be read.
 Source: Macháček et al. 2023, arXiv:2307.14743 (LocalAgreement), on Whisper; Silero VAD for the end of speech.
 """
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
-from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from tools.speech.hints import NO_HINTS, Hints
-from tools.speech.whisper import SAMPLE_RATE, Sound, Word
-from tools.transcribe_speech import Transcriber, Transcript
+from tools.speech.numbers import bursts
+from tools.speech.whisper import SAMPLE_RATE, Sound
+from tools.transcribe_speech import (
+    SHORTEST_SPEECH_SAMPLES,
+    Heard,
+    Reading,
+    Transcriber,
+    Transcript,
+    speech_windows,
+    spoken_parts,
+    transcript_of,
+)
 
 END_SILENCE_S = 0.8
 """Silence after which somebody has finished speaking; shorter ones are for thinking."""
-PAUSE_S = 0.2
-"""Silence at which the last reading is made, in case it is the end."""
+PAUSE_S = 0.1
+"""Silence at which all that was said is read, in case it is the end."""
 STEP_S = 0.6
-"""New sound that is worth another reading."""
-_LOOK_BACK_S = 3
-_LONGEST_TAIL_S = 12
-_VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0)
+"""New sound that is worth another reading while somebody speaks."""
+_LOOK_BACK_S = 1
 
 
 @dataclass(frozen=True)
 class Partial:
-    """The text so far; its first `settled` characters do not change any more."""
+    """The text so far; two readings in a row agree on its first `settled` characters."""
 
     text: str
     settled: int
 
 
 class Listener:
-    """One message as it is spoken. Not safe to share between threads; `hear` is quick, `read` and `finish` take model time."""
+    """One message as it is spoken. `hear` may be called while another thread is in `read` or `finish`, which take model time."""
 
     def __init__(self, transcriber: Transcriber, hints: Hints = NO_HINTS) -> None:
         self._transcriber, self._hints = transcriber, hints
+        self._incoming: deque[bytes] = deque()
         self._sound: Sound = np.zeros(0, np.float32)
+        self._heard: list[Heard] = []
+        """The windows before the last one."""
         self._cut = 0
-        self._before = ""
-        self._code: str | None = None
+        """Where the last one begins."""
+        self._speech: list[tuple[int, int]] = []
+        """In the last one."""
+        self._spoken_before_cut = 0
+        self._reading: Reading | None = None
         self._read_to = 0
-        self._last: tuple[Word, ...] = ()
-        self._settled = 0
-        self._speech_end = 0
-        self._final: tuple[int, Transcript] | None = None
+        self._text = ""
+        self._final: Transcript | None = None
 
-    @property
-    def seconds(self) -> float:
-        """How long the customer has been listened to."""
-        return len(self._sound) / SAMPLE_RATE
+    def hear(self, pcm: bytes) -> None:
+        """Take 16-bit little-endian samples, 16 kHz mono."""
+        self._incoming.append(pcm)
 
     @property
     def has_ended(self) -> bool:
-        """Whether somebody spoke and has finished."""
-        return self._speech_end > 0 and self._silence_s >= END_SILENCE_S
+        """Whether somebody spoke and had finished when `read` was called last."""
+        return self._is_speech and self._silence_s >= END_SILENCE_S
+
+    @property
+    def _is_speech(self) -> bool:
+        return self._cut > 0 or sum(end - start for start, end in self._speech) >= SHORTEST_SPEECH_SAMPLES
+
+    @property
+    def _speech_end(self) -> int:
+        return self._cut + self._speech[-1][1] if self._speech else self._cut
 
     @property
     def _silence_s(self) -> float:
         return (len(self._sound) - self._speech_end) / SAMPLE_RATE
 
-    def hear(self, pcm: bytes) -> None:
-        """Take 16-bit little-endian samples, 16 kHz mono."""
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
-        self._sound = np.concatenate([self._sound, samples])
-        back = max(0, len(self._sound) - _LOOK_BACK_S * SAMPLE_RATE)
-        for part in get_speech_timestamps(self._sound[back:], _VAD)[-1:]:
-            self._speech_end = max(self._speech_end, back + part["end"])
-
     def read(self) -> Partial | None:
         """Read what is new, if it is worth it; None if it is not."""
-        if not self._speech_end:
+        self._take()
+        if not self._is_speech:
             return None
-        if self._silence_s >= PAUSE_S:
-            if self._final is None or self._final[0] != self._speech_end:
-                self._final = (self._speech_end, self._whole())
-                return Partial(self._final[1].text, len(self._final[1].text))
+        is_silent = self._silence_s >= PAUSE_S
+        if self._read_to >= self._speech_end:
+            if not is_silent or self._final is not None:
+                return None
+            self._settle()
+        elif is_silent or len(self._sound) - self._read_to >= STEP_S * SAMPLE_RATE:
+            self._read()
+        else:
             return None
-        if len(self._sound) - self._read_to < STEP_S * SAMPLE_RATE:
-            return None
-        self._read_to = len(self._sound)
-        self._code, words = self._transcriber.glance(self._sound[self._cut :], self._code, self._before)
-        self._settle(words)
-        text = _text(words)
-        settled = len(_text(words[: self._settled]))
-        self._last = words
-        self._forget_settled()
-        return Partial(self._before + text, len(self._before) + settled)
+        return self._partial()
 
     def finish(self) -> Transcript:
         """The text of all that was said: read already if the customer had fallen silent."""
-        if self._final is None or self._final[0] != self._speech_end:
-            self._final = (self._speech_end, self._whole())
-        return self._final[1]
+        self._take()
+        # The end-of-speech finder takes a soft word at the end for silence.
+        loud = [self._cut + end for _, end in bursts(self._sound[self._cut :])[-1:]]
+        if self._is_speech and self._read_to < max([self._speech_end, *loud]):
+            self._read()
+        return self._final or self._settle()
 
-    def _whole(self) -> Transcript:
-        return self._transcriber.transcribe_sound(self._sound, self._hints)
+    def _take(self) -> None:
+        """Look at the sound that has come."""
+        frames = []
+        while self._incoming:
+            frames.append(self._incoming.popleft())
+        if frames:
+            # What ended a while ago stays; only what may still go on is looked at again.
+            ended = [part for part in self._speech if part[1] < len(self._sound) - self._cut - _LOOK_BACK_S * SAMPLE_RATE]
+            samples = np.frombuffer(b"".join(frames), "<i2").astype(np.float32) / np.float32(32768)
+            self._sound = np.concatenate([self._sound, samples])
+            at = ended[-1][1] if ended else 0
+            self._speech = ended + [(at + start, at + end) for start, end in spoken_parts(self._sound[self._cut + at :])]
 
-    def _settle(self, words: tuple[Word, ...]) -> None:
-        agreed = 0
-        for before, now in zip(self._last, words, strict=False):
-            if _bare(before.text) != _bare(now.text):
-                break
-            agreed += 1
-        self._settled = max(self._settled, agreed) if agreed >= self._settled else agreed
-
-    def _forget_settled(self) -> None:
-        """Of long speech only the end is read again."""
-        if len(self._sound) - self._cut < _LONGEST_TAIL_S * SAMPLE_RATE or not self._settled:
+    def _read(self) -> None:
+        """Read the last window, and for good those before it that have become complete."""
+        self._final = None
+        self._read_to = len(self._sound)
+        windows = list(speech_windows(self._sound[self._cut :], self._speech))
+        if not windows:  # a click after a long pause
+            self._reading = None
             return
-        done = self._last[: self._settled]
-        self._cut += int(done[-1].end_s * SAMPLE_RATE)
-        self._before += _text(done)
-        self._last, self._settled = (), 0
+        *complete, (begin, window) = windows
+        for _, each in complete:
+            heard = self._transcriber.settle(self._transcriber.read(each, self._code, self._hints))
+            self._heard += [heard] if heard.text else []
+        self._spoken_before_cut += sum(end - start for start, end in self._speech if end <= begin)
+        self._speech = [(start - begin, end - begin) for start, end in self._speech if end > begin]
+        self._cut += begin
+        self._reading = self._transcriber.read(window, self._code, self._hints)
+
+    def _settle(self) -> Transcript:
+        last = [self._transcriber.settle(self._reading)] if self._reading and self._reading.text else []
+        spoken = self._spoken_before_cut + sum(end - start for start, end in self._speech)
+        self._final = transcript_of([*self._heard, *last], spoken, len(self._sound))
+        return self._final
+
+    @property
+    def _code(self) -> str | None:
+        return self._heard[-1].code if self._heard else None
+
+    def _partial(self) -> Partial:
+        if self._final is not None:
+            return Partial(self._final.text, len(self._final.text))
+        last = [Heard(self._reading.text, self._reading.code, 0.0)] if self._reading and self._reading.text else []
+        before, self._text = self._text, transcript_of([*self._heard, *last], 0, 0).text
+        return Partial(self._text, _settled(before, self._text))
 
 
-def _text(words: tuple[Word, ...]) -> str:
-    return "".join(word.text for word in words).lstrip()
-
-
-def _bare(word: str) -> str:
-    return "".join(character for character in word.lower() if character.isalnum())
+def _settled(before: str, now: str) -> int:
+    """How much of the text is the same in both readings, in whole words."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False)))
+    while 0 < same < len(now) and now[same - 1].isascii() and now[same - 1].isalnum() and now[same].isalnum():
+        same -= 1
+    return same

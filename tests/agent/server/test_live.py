@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tools.speech.voice import EspeakVoice
-from tools.speech.whisper import Sound, Word
-from tools.transcribe_speech import SAMPLE_RATE, Transcript, decode_recording
+from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Written
+from tools.transcribe_speech import Heard, Reading, decode_recording
 
 FRAME = 3200
 """100 ms."""
@@ -30,18 +30,18 @@ HEARD = "where is my order 4217"
 
 
 class Hearing:
-    """Hears the first words at a glance, all of them in the end."""
+    """Hears two words a second, and makes sure of the number in them when asked."""
 
     def __init__(self) -> None:
-        self.lengths: list[float] = []
+        self.settled: list[str] = []
 
-    def glance(self, sound: Sound, code: str | None, before: str) -> tuple[str, tuple[Word, ...]]:
-        words = HEARD.split()[: int(2 * len(sound) / SAMPLE_RATE)]
-        return "en", tuple(Word(f" {word}", place / 2, place / 2 + 0.4, 0.9) for place, word in enumerate(words))
+    def read(self, window: Sound, before: str | None, hints: object) -> Reading:
+        text = " ".join(HEARD.split()[: int(2 * len(window) / SAMPLE_RATE)])
+        return Reading(window, "en", Encoded(None, 0.0), Written(text, (), -0.1, 0.0))
 
-    def transcribe_sound(self, sound: Sound, hints: object) -> Transcript:
-        self.lengths.append(len(sound) / SAMPLE_RATE)
-        return Transcript(HEARD, "en", "en", 2.0, 3.0, 0.9, doubtful=("4217",))
+    def settle(self, reading: Reading) -> Heard:
+        self.settled.append(reading.text)
+        return Heard(HEARD, "en", -0.1, ("4217",))
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +99,8 @@ def test_partial_text_comes_while_the_customer_speaks_and_the_final_text_after_a
         assert HEARD.startswith(partials[0]["text"])
         assert all(before["settled"] <= after["settled"] for before, after in pairwise(partials))
         assert close_code(socket) == 1000
-    # Read once in full: in the silence, before it was long enough to be the end.
-    assert len(counter.hears.lengths) == 1
+    # The number was made sure of once: in the silence, before it was long enough to be the end.
+    assert len(counter.hears.settled) == 1
 
 
 def test_a_button_ends_the_speech_at_once(counter: Counter, visit: Visit, spoken: bytes) -> None:
@@ -121,7 +121,7 @@ def test_cancelled_speech_gives_no_text(counter: Counter, visit: Visit) -> None:
         socket.send(SILENCE)
         socket.send(json.dumps({"type": "cancel"}))
         assert close_code(socket) in (1000, 1005)
-    assert counter.hears.lengths == []
+    assert counter.hears.settled == []
 
 
 @pytest.mark.parametrize(("first", "code"), [({"session": "forged"}, 4401), ({}, 4400), (["session"], 4400)])

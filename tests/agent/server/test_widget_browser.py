@@ -411,6 +411,28 @@ def test_the_page_signs_a_customer_in_and_out(opened: Opened, server: TellingSer
     assert [each["session"] for each in sessions] == [None, "token", None]
 
 
+def test_the_page_opens_and_closes_the_chat_hears_of_it_and_shows_a_product_itself(opened: Opened) -> None:
+    page = opened()
+    page.evaluate("""() => {
+        window.told = [];
+        for (const name of ["open", "close", "message", "product"])
+            addEventListener(`storehand:${name}`, (event) => {
+                window.told.push([name, event.detail?.role ?? event.detail?.id ?? null]);
+                if (name === "product") event.preventDefault();
+            });
+    }""")
+    page.evaluate("document.querySelector('storehand-chat').close()")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    page.evaluate("document.querySelector('storehand-chat').open()")
+    page.get_by_role("dialog").wait_for()
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    page.get_by_role("link", name="Breeze Linen").click()
+    told = [["close", None], ["open", None], ["message", "customer"], ["message", "agent"], ["product", "p001"]]
+    assert page.evaluate("window.told") == told
+    assert len(page.context.pages) == 1
+
+
 def test_what_the_customer_looks_at_goes_with_the_message(opened: Opened, server: TellingServer) -> None:
     page = opened()
     page.evaluate("document.querySelector('storehand-chat').setPage({ product: 'p001' })")

@@ -42,7 +42,8 @@ LONG = 400
 """A text of more characters is a story: its vector is of everything in it and of nothing. What one of its sentences finds counts
 as much as what all its words find. tau-bench's banking scenarios (38, of 2,000 characters on average, 698 documents) find 0.30 of
 their documents among the first five like this, 0.18 by one vector and 0.26 by words; 0.58 is the most there can be. Words shared,
-service words, sums over sentences and weighted scores instead of ranks find no more (0.05 to 0.30)."""
+service words, sums over sentences and weighted scores instead of ranks find no more (0.05 to 0.30), nor do the three sentences nearest
+to a document in place of one (0.28 to 0.30), its title by itself (0.29), or what is like the documents found first (0.29 to 0.30)."""
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
 
 
 _NOT_WANTED = re.compile(
-    r"(?:\b(?:don'?t|do not|not|no)\b(?: want| need)?(?: to)?(?: a| my| the| any)?|(?:不要|不想|不用|别|没说)(?:给我)?)\s*$", re.I
+    r"(?:\b(?:don'?t|do not|not|no)\b(?: want| need)?(?: to)?(?: a| my| the| any)?|(?:不要|不想|不用|别|没说)(?:给我)?)\s*$",
+    re.I,
 )
 
 

@@ -142,6 +142,8 @@ def measure_grocery(
                 index = EdgeIndex(Path(apart) / what)
                 try:
                     built = index_shop(its, index, text_encoder, lambda: pictures, Path(apart) / "vectors.sqlite")
+                    if not index.manifest().counts.get("pictures"):
+                        raise OperatorError(f"'{grocery}' holds none of the catalogue's pictures that its classes.csv names.")
                     if built.unreadable_pictures:
                         raise OperatorError(f"a picture to compare with cannot be read: {built.unreadable_pictures[0]}")
                     catalog = Catalog.open(its, index, text_encoder, lambda: pictures)

@@ -575,7 +575,8 @@ def photo_words(
 ) -> None:
     """Search with a photo and words ("like this, but in blue"): choose the photo's weight on one part, and compare on the other."""
     from agent.resources import DEMO_SOURCE, photo_encoder_of, prepare, text_encoder_of
-    from eval.photo_words import Remembering, best_worth, measure_shop
+    from eval.photo_words import best_worth, measure_shop
+    from eval.photos import Remembering
     from tools.catalog.ranking import PHOTO_WORTH
 
     settings = load_settings()

@@ -115,8 +115,9 @@ class OneProduct:
         return Path("/shop") / name
 
 
-def test_photos_stand_beside_the_pictures_of_their_product(grocery: Path) -> None:
-    shop = WithPhotos(cast(Shop, OneProduct()), {"red": [grocery / "red.png"]})
+def test_photos_stand_beside_the_pictures_of_their_product(grocery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(grocery)
+    shop = WithPhotos(cast(Shop, OneProduct()), {"red": [Path("red.png")]})
     (product,) = shop.products()
     assert [shop.picture(name) for name in product.pictures] == [Path("/shop/red.png"), grocery / "red.png"]
 

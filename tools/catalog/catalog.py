@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 """How many of each list are fused, at least."""
+PICTURES = 4
+"""So many times as many pictures are looked at as products are wanted, for a product may have several."""
 DESCRIPTION_CHARACTERS = 600
 
 
@@ -193,7 +195,7 @@ class Catalog:
         if not self._index.manifest().counts.get("pictures"):
             return []
         vector = self._photo_encoder.photos([photo])[0]
-        return _best_by_owner(self._index.nearest("pictures", "photo", vector, count, filters))
+        return _best_by_owner(self._index.nearest("pictures", "photo", vector, PICTURES * count, filters))[:count]
 
     def _true_hits(self, hits: Iterable[Hit], filters: Filters, limit: int) -> list[Hit]:
         """The hits whose products the shop still has, and still as the filters want them."""

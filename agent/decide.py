@@ -32,11 +32,15 @@ from tools.kit.answers import (
     read_order,
     wants,
     wants_cheaper,
+    wants_for_me,
+    wants_like_it,
+    wants_popular,
     wants_to_go_with,
     would_rather_have,
 )
 from tools.kit.errors import ModelFailed
-from tools.kit.reading import mentions, points_back, shown_position
+from tools.kit.naming import parts_about
+from tools.kit.reading import calls_an_order, mentions, points_back, shown_position
 from tools.kit.wish import wants_more
 from tools.quote_address_change import quote_address_change
 from tools.quote_cancellation import quote_cancellation
@@ -174,21 +178,27 @@ class Decider:
             return call(identify_product.name)
         evidence = self._look_up(turn, wish)
         shares = evidence.shares
-        names_product = any(title in wish.lower() and mentions(wish, title) for title in self._titles)
-        if names_product:
+        named = next((title for title in self._titles if title in wish.lower() and mentions(wish, title)), None)
+        if named is not None:
             # Whoever names a product by its whole title is not making small talk.
             shares = {tool: share for tool, share in shares.items() if tool != REPLY}
         allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
+        if len(allowed) > 1 and (of_the_order := _of_the_order(shares, wish, turn)):
+            shares = of_the_order
+            allowed = _allowed(shares, self._settings.sure, has_photo=turn.photo is not None)
         if allowed[0] in _LOOKING and turn.photo is None and would_rather_have(wish):
             turn.meter.why.append("who has something and would rather have another wants it swapped")
             return call(quote_exchange.name)
         likeliest = list(shares)[:2]
         if (
-            names_product
-            and set(likeliest) == {search_products.name, answer_from_policy.name}
+            named is not None
             and shares[likeliest[0]] < CERTAIN_WISH
+            and (
+                set(likeliest) == {search_products.name, answer_from_policy.name}
+                or (set(likeliest) == {search_products.name, recommend_products.name} and not _wants_another(wish, named))
+            )
         ):
-            # Not certain whether a rule or the product is asked about, the product's own facts are looked at first.
+            # Not certain whether a rule, another product or this one is asked about, this one's own facts are looked at first.
             allowed = [search_products.name]
         if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
             # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.
@@ -203,19 +213,24 @@ class Decider:
             turn.meter.why.append("chosen without the model: one tool is possible and its arguments are plain")
             return known
         names_shown = bool(turn.shown) and shown_position(wish, len(turn.shown)) is not None
+        if turn.shown and set(allowed[:2]) == {search_products.name, recommend_products.name} and wants_cheaper(wish):
+            turn.meter.why.append("chosen without the model: cheaper than what is shown is wanted")
+            return _call_with_words(recommend_products.name, wish, turn)
         if names_shown and search_products.name in allowed and recommend_products.name not in allowed[:2]:
             turn.meter.why.append("chosen without the model: it names one of the products shown, and nothing else clearly")
             return call(search_products.name, query=mask_private(wish))
         if self._settings.unsure == "ask_customer":
-            allowed = _of_the_order(allowed, wish, turn)
             if set(allowed[:2]) == _SWAPS:
                 # Whether an order can still be changed decides which of the two it is, and the change finds that out.
                 allowed = [quote_order_change.name]
-            elif len(named := wants(wish, allowed[:2])) == 1 and (
+            elif len(wanted := wants(wish, allowed[:2])) == 1 and (
                 set(allowed[:2]) <= QUOTES or (set(allowed[:2]) <= {*QUOTES, answer_from_policy.name} and not is_question(wish))
             ):
                 # "I want to return the gift card" is no question about rules; its quote tells the rule that forbids it.
-                allowed = list(named)
+                allowed = list(wanted)
+            elif set(allowed[:2]) == {hand_to_human.name, REPLY} and evidence.talk == "about_me":
+                # The answer tells who writes, and how to get a person.
+                allowed = [REPLY]
             if len(allowed) > 1 and turn.past.choice is None and not set(allowed[:2]) <= _LOOKING:
                 return _question(turn, allowed[0], allowed[1], wish)
             # A second question in a row, or one between two ways to show products, would cost the customer more than a wrong guess.
@@ -271,14 +286,27 @@ def call(tool: str, **arguments: Any) -> AIMessage:
     )
 
 
-def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]:
-    """What may be meant by a message that names one of the customer's orders: nothing that its state rules out, and no rule in general.
+def _wants_another(wish: str, named: str) -> bool:
+    """Whether who names a product wants others: like it, cheaper ones, or what goes with it."""
+    pointed = wish.lower().replace(named, "this" if named.isascii() else "这个")
+    return any(asks(pointed) for asks in (wants_like_it, wants_cheaper, wants_to_go_with, wants_for_me, wants_popular))
 
-    Whether something may be done with an order its quote tells, with the rule that decides it.
+
+def _of_the_order(shares: dict[str, float], wish: str, turn: TurnContext) -> dict[str, float]:
+    """The shares of what may be meant by a message that names an order; empty if it names none.
+
+    Left out is what the order's state rules out, and rules in general: whether something may be done with an order its quote tells,
+    with the rule that decides it.
     """
-    order = read_order(wish, turn.shop.orders_of(turn.customer_id)) if turn.customer_id else None
-    if order is None or not set(allowed[:2]) & {*QUOTES, track_order.name}:
-        return allowed
+    if turn.customer_id is None:
+        return {}
+    order = read_order(wish, turn.shop.orders_of(turn.customer_id))
+    likeliest = set(list(shares)[:2])
+    if order is None:
+        # An order that is not the customer's can only be looked for.
+        return {track_order.name: 1.0} if track_order.name in likeliest and calls_an_order(wish) else {}
+    if not likeliest & {*QUOTES, track_order.name}:
+        return {}
     policy = turn.shop.policy
     may_change = (*policy.item_changes, *policy.address_changes, *policy.payment_changes)
     ruled_out = {answer_from_policy.name}
@@ -287,7 +315,19 @@ def _of_the_order(allowed: list[str], wish: str, turn: TurnContext) -> list[str]
         for tool, rules in ((quote_cancellation.name, policy.cancellations), (quote_order_change.name, may_change)):
             if not any(rule.allowed and order.status in rule.statuses for rule in rules):
                 ruled_out.add(tool)
-    return [tool for tool in allowed if tool not in ruled_out] or allowed
+    else:
+        if likeliest & {quote_cancellation.name, quote_order_change.name}:
+            # What was not sent yet cannot be sent back.
+            ruled_out.add(quote_return.name)
+        if quote_order_change.name in likeliest and 0 < len(parts_about(wish, order.items, turn.shop)) < len(order.items):
+            # Who names a part of it does not mean all of it.
+            ruled_out.add(quote_cancellation.name)
+    if likeliest & _SWAPS and not is_question(wish):
+        # Of a thing that was bought, a size that is told is the one that is wanted.
+        ruled_out.add(advise_size.name)
+    left = {tool: share for tool, share in shares.items() if tool not in ruled_out}
+    whole = sum(left.values())
+    return {tool: share / whole for tool, share in left.items()} if whole else {}
 
 
 def _plain_call(tool: str, wish: str, turn: TurnContext) -> AIMessage | None:
@@ -337,7 +377,10 @@ def _question(turn: TurnContext, first: str, second: str, wish: str) -> AIMessag
 
 
 def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
-    """The call without an order number that the customer never wrote: a model may make one up."""
+    """The call without what the customer never said: a model may make up an order number, or which of those shown is meant."""
+    if chosen["name"] == search_products.name and wants_cheaper(turn.said):
+        # Cheaper than all that was shown is none of it.
+        return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "product"}}
     order = str(chosen["args"].get("order") or "").strip().lstrip("#").lower()
     if chosen["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
         return chosen

@@ -63,7 +63,7 @@ def clean_text(raw: str | bytes) -> str:
     return text
 
 
-_NO_WORDS = re.compile(r"https?://\S+|\S+@\S+|\S*\d\S*", re.ASCII)
+_NO_WORDS = re.compile(r"https?://\S+|\S+@\S+|\S*[\d_]\S*|\"\w+\"\s*:", re.ASCII)
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 _KANA_OR_HANGUL = re.compile(r"[\u3041-\u30ff\uac00-\ud7af]")
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’-][A-Za-zÀ-ɏ]+)*")
@@ -79,7 +79,7 @@ def detect_language(text: str, before: Language | None) -> Language:
     """The language to answer a cleaned message in: "en" or "zh".
 
     Words that hold a sentence together decide where both scripts are used: 「这个 T-shirt 有 size M 吗」 is Chinese, "what
-    does 退货 mean" is English. A message without words of either (digits, codes, sizes, emoji, another script) keeps the
+    does 退货 mean" is English. A message without words of either (digits, codes, JSON, sizes, emoji, another script) keeps the
     conversation's language `before`; English if there is none.
     """
     words: list[str] = _LATIN_WORD.findall(_NO_WORDS.sub(_han_only, text))

@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from agent.train.pictures import Picture, distorted
@@ -49,30 +47,6 @@ class Question:
     language: Language
     right: frozenset[str]
     category: str
-
-
-class Remembering:
-    """An encoder that encodes nothing twice: every weight is tried with the same photos and texts."""
-
-    def __init__(self, encoder: Any) -> None:
-        self._encoder = encoder
-        self._kept: dict[Any, NDArray[np.float32]] = {}
-
-    def photos(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """As the encoder gives them."""
-        return np.stack([self._of(each.tobytes(), lambda each=each: self._encoder.photos([each])[0]) for each in pictures])
-
-    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As the encoder gives them."""
-        return np.stack([self._of(each, lambda each=each: self._encoder.queries([each])[0]) for each in texts])
-
-    def _of(self, content: Any, encode: Any) -> NDArray[np.float32]:
-        if content not in self._kept:
-            self._kept[content] = encode()
-        return self._kept[content]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
 
 
 def questions_by_attribute(shop: Shop, photos: Mapping[str, Path]) -> list[Question]:

@@ -4,6 +4,7 @@ Among the catalogue's pictures; among these and other customers' photos; and amo
 """
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,35 @@ def read_labelled_photos(folder: Path, listed: Path, limit: int | None = None) -
     return photos
 
 
+class Remembering:
+    """An encoder that encodes nothing twice: the same photos and texts are asked in several ways."""
+
+    def __init__(self, encoder: Any) -> None:
+        self._encoder = encoder
+        self._kept: dict[Any, NDArray[np.float32]] = {}
+
+    def photos(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """As the encoder gives them."""
+        return np.stack(
+            [
+                self._of(hashlib.sha256(each.tobytes()).digest(), lambda each=each: self._encoder.photos([each])[0])
+                for each in pictures
+            ]
+        )
+
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As the encoder gives them."""
+        return np.stack([self._of(each, lambda each=each: self._encoder.queries([each])[0]) for each in texts])
+
+    def _of(self, content: Any, encode: Any) -> NDArray[np.float32]:
+        if content not in self._kept:
+            self._kept[content] = encode()
+        return self._kept[content]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+
 @dataclass(frozen=True)
 class WithPhotos:
     """A shop whose products have customers' photos among their pictures. Only what an index is made from is changed."""
@@ -79,7 +109,7 @@ class WithPhotos:
     def products(self) -> Iterator[Product]:
         """Every product, its own pictures first."""
         for product in self.shop.products():
-            photos = (str(path) for path in self.photos.get(product.id, ()))
+            photos = (str(path.resolve()) for path in self.photos.get(product.id, ()))
             yield product.model_copy(update={"pictures": (*product.pictures, *photos)})
 
     def picture(self, name: str) -> Path:
@@ -104,15 +134,19 @@ def measure_grocery(
             gallery.setdefault(product, []).append(path)
     found: dict[str, Places] = {}
     hits: dict[str, list[list[Hit]]] = {}
-    text_encoder = text_encoder_of(settings)
+    text_encoder, pictures = text_encoder_of(settings), cast(PhotoEncoder, Remembering(models.pictures))
     with TemporaryDirectory() as apart:
         import_shop("grocery-store", grocery, Path(apart) / "shop")
         with SqliteShop.open(Path(apart) / "shop") as shop:
             for what, its in (("nearest_picture", shop), ("with_photos", cast(Shop, WithPhotos(shop, gallery)))):
                 index = EdgeIndex(Path(apart) / what)
                 try:
-                    index_shop(its, index, text_encoder, lambda: models.pictures, Path(apart) / "vectors.sqlite")
-                    catalog = Catalog.open(its, index, text_encoder, lambda: models.pictures)
+                    built = index_shop(its, index, text_encoder, lambda: pictures, Path(apart) / "vectors.sqlite")
+                    if not index.manifest().counts.get("pictures"):
+                        raise OperatorError(f"'{grocery}' holds none of the catalogue's pictures that its classes.csv names.")
+                    if built.unreadable_pictures:
+                        raise OperatorError(f"a picture to compare with cannot be read: {built.unreadable_pictures[0]}")
+                    catalog = Catalog.open(its, index, text_encoder, lambda: pictures)
                     hits[what] = identify_photos(catalog, track(photos, what))
                     found[what] = places_of(hits[what], photos)
                 finally:
@@ -133,13 +167,17 @@ def measure_grocery(
 
 
 def measure_clothing(models: PhotoModels, clothing: Path) -> dict[str, Any]:
-    """Where each photo's class comes among the ten names; of the validation photos where the folder holds the splits."""
-    photos = [
-        (each.path, each.product)
-        for each in read_clothing(clothing / "validation" if (clothing / "validation").is_dir() else clothing)
-    ]
+    """Where each photo's class comes among the ten names; see `clothing_photos`."""
+    photos = clothing_photos(clothing)
     found = name_photos(models, photos, read_names()["clothing"])
     return {"photos": len(photos)} | {what: shares(places) for what, places in found.items()}
+
+
+def clothing_photos(folder: Path) -> list[Labelled]:
+    """The photos of a folder of classes; of one of splits, those of "validation", or of the one split that there is."""
+    splits = [each for each in folder.iterdir() if any(each.glob("*/*.jpg"))]
+    chosen = [each for each in splits if each.name == "validation"] or (splits if len(splits) == 1 else [folder])
+    return [(each.path, each.product) for each in read_clothing(chosen[0])]
 
 
 def identify_photos(catalog: Catalog, photos: Iterable[Labelled]) -> list[list[Hit]]:

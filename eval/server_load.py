@@ -37,6 +37,7 @@ RECITED = "Have a look at it: it may be just what you are looking for. "
 ASKS = ('Do you have the "{title}"? How much is it?', 'What is the "{title}" like, would it do for a present?')
 """The first is answered by code with the product's card, the second is written by the chat model."""
 SEED = 7
+MOST_RESUMED = 5
 
 
 @dataclass
@@ -47,6 +48,9 @@ class Answer:
     whole: float | None = None
     products: list[str] = field(default_factory=list)
     is_refused: bool = False
+    is_anothers: bool = False
+    resumed: int = 0
+    """So often its connection was lost and it was read on, as browsers do."""
 
 
 @dataclass
@@ -116,6 +120,7 @@ def measure_many(address: str, products: Sequence[Product], *, conversations: in
         "messages": len(answers),
         "lost": sum(answer.whole is None for answer in answers),
         "refused": sum(answer.is_refused for answer in answers),
+        "resumed": sum(answer.resumed for answer in answers),
         "mixed": sum(each.is_mixed for each in told),
         "p50_s": cuts[49],
         "p95_s": cuts[94],
@@ -163,14 +168,15 @@ async def _converse(http: httpx.AsyncClient, product: Product) -> Told:
     is_own = said == [ask.format(title=_title(product)) for ask in ASKS]
     found = answers[0]
     # The product is named in the message: that its card comes first is a matter of search, that it comes is whose answer it is.
-    return Told(answers, is_mixed=not is_own or (found.whole is not None and product.id not in found.products))
+    is_anothers = found.whole is not None and product.id not in found.products
+    return Told(answers, is_mixed=not is_own or is_anothers or any(each.is_anothers for each in answers))
 
 
 async def _ask(http: httpx.AsyncClient, session: dict[str, str], ask: str, product: Product) -> Answer:
-    run_id, answer = uuid4().hex, Answer()
-    body = {
+    answer = Answer()
+    body: dict[str, Any] = {
         "threadId": session["conversation"],
-        "runId": run_id,
+        "runId": uuid4().hex,
         "state": {},
         "messages": [{"id": "m", "role": "user", "content": ask.format(title=_title(product))}],
         "tools": [],
@@ -178,26 +184,37 @@ async def _ask(http: httpx.AsyncClient, session: dict[str, str], ask: str, produ
         "forwardedProps": {},
     }
     began = time.perf_counter()
+    while answer.resumed < MOST_RESUMED:
+        try:
+            await _follow(http, session, body, answer, began)
+            break
+        except httpx.TransportError:
+            answer.resumed += 1
+    return answer
+
+
+async def _follow(http: httpx.AsyncClient, session: dict[str, str], body: dict[str, Any], answer: Answer, began: float) -> None:
+    """Send the message, or read on after a lost connection: the same run is answered once."""
     async with http.stream("POST", "/v1/runs", json=body, headers=_auth(session)) as response:
         if response.status_code != httpx.codes.OK:
             answer.is_refused = True
-            return answer
+            return
         async for line in response.aiter_lines():
             if not line.startswith("data: "):
                 continue
             event = json.loads(line.removeprefix("data: "))
             if (
-                event.get("threadId", session["conversation"]) != session["conversation"]
-                or event.get("runId", run_id) != run_id
+                event.get("threadId", body["threadId"]) != body["threadId"]
+                or event.get("runId", body["runId"]) != body["runId"]
             ):
-                return Answer(products=["another's"])
+                answer.is_anothers = True
+                return
             if event["type"] == "TEXT_MESSAGE_CONTENT" and answer.first_words is None:
                 answer.first_words = time.perf_counter() - began
             elif event["type"] == "CUSTOM" and event["name"] == "products":
                 answer.products = [each["id"] for each in event["value"]]
             elif event["type"] == "RUN_FINISHED":
                 answer.whole = time.perf_counter() - began
-    return answer
 
 
 def _auth(session: dict[str, str]) -> dict[str, str]:

@@ -56,6 +56,7 @@ def answer_from_policy(
     if (
         clauses[0] is first
         and len(hits) > 1
+        and hits[0].margin is None
         and hits[0].likeness - hits[1].likeness < ALSO_QUOTED
         and clauses[1].topic == first.topic
     ):
@@ -68,7 +69,9 @@ def answer_from_policy(
 
 def certainty(hits: Sequence[ClauseHit], clauses: Mapping[str, Clause], language: Language) -> float:
     """How far the nearest clause is above the line from which it is about the question, and not merely the least unlike it."""
-    return max((hit.likeness - _line(clauses[hit.id], language) for hit in hits), default=-1.0)
+    return max(
+        (hit.likeness - _line(clauses[hit.id], language) if hit.margin is None else hit.margin for hit in hits), default=-1.0
+    )
 
 
 def _line(clause: Clause, language: Language) -> float:

@@ -1,6 +1,19 @@
 """A customer wants another size or colour of what arrived: the quote."""
 
-from tools.kit.aftersales import Ask, item_text, items_of, newest, opened_of, order_of, prepare, reason_of, variants_text
+from collections.abc import Mapping, Sequence
+
+from tools.kit.aftersales import (
+    LISTED_AT_ONCE,
+    Ask,
+    item_text,
+    items_of,
+    newest,
+    opened_of,
+    order_of,
+    prepare,
+    reason_of,
+    variants_text,
+)
 from tools.kit.answers import read_method, read_options, read_variant, variants_for
 from tools.kit.facts import Facts
 from tools.kit.naming import parts_about
@@ -46,7 +59,9 @@ def _swap(context: ToolContext, order: Order, units: Units, *, alone: bool) -> S
     title = item.title.in_language(context.language)
     if product is None:
         raise Ask("variant", context.phrase("exchange_gone", title=title), about=item.variant_id)
-    wanted = _wanted(context, order, item, alone=alone)
+    wanted, named = _wanted(context, order, item, alone=alone)
+    if not wanted and (near := _nearest(product, item, named)):
+        raise _which(context, "exchange_no_such", item, units, near, wanted=_options(context, named))
     if not wanted:
         choices = variants_text(context, product, item.variant_id)
         key = "ask_variant" if choices else "exchange_gone"
@@ -55,17 +70,31 @@ def _swap(context: ToolContext, order: Order, units: Units, *, alone: bool) -> S
     if not buyable:
         raise Ask("variant", _sold_out(context, item, product, wanted[0]), about=item.variant_id)
     if len(buyable) > 1:
-        choices = "\n".join(
-            f"{number}. {item_text(context, item.title, variant.options, units.quantity)}"
-            for number, variant in enumerate(buyable[:9], start=1)
-        )
-        listed = [each.id for each in buyable[:9]]
-        raise Ask("variant", context.phrase("ask_which_variant", title=title, choices=choices), listed, about=item.variant_id)
+        raise _which(context, "ask_which_variant", item, units, buyable)
     return Swap(variant_id=item.variant_id, new_variant_id=buyable[0].id, quantity=units.quantity)
 
 
-def _wanted(context: ToolContext, order: Order, item: OrderItem, *, alone: bool) -> tuple[Variant, ...]:
-    """What the item shall become, by all that was said of it; later words go before earlier ones."""
+def _which(context: ToolContext, key: str, item: OrderItem, units: Units, variants: Sequence[Variant], **words: str) -> Ask:
+    """The question which of the variants the item shall become."""
+    listed = variants[:LISTED_AT_ONCE]
+    choices = "\n".join(
+        f"{number}. {item_text(context, item.title, each.options, units.quantity)}"
+        for number, each in enumerate(listed, start=1)
+    )
+    text = context.phrase(key, title=item.title.in_language(context.language), choices=choices, **words)
+    return Ask("variant", text, [each.id for each in listed], about=item.variant_id)
+
+
+def _nearest(product: Product, item: OrderItem, named: Mapping[str, str]) -> list[Variant]:
+    """What can be had instead of a variant that does not exist: with something of what was asked for that the item has not."""
+    new = {name: value for name, value in named.items() if item.options.get(name) != value}
+    return [each for each in product.variants if each.in_stock and any(each.options.get(name) == new[name] for name in new)]
+
+
+def _wanted(
+    context: ToolContext, order: Order, item: OrderItem, *, alone: bool
+) -> tuple[tuple[Variant, ...], Mapping[str, str]]:
+    """What the item shall become, and the options asked for, by all that was said of it; later words go before earlier ones."""
     named: dict[str, str] = {}
     newest_part = ""
     picked: tuple[Variant, ...] = ()
@@ -80,17 +109,20 @@ def _wanted(context: ToolContext, order: Order, item: OrderItem, *, alone: bool)
             newest_part, picked = part, ()
         elif given := read_variant(part, item, context.shop):
             newest_part, picked = part, given
-    if picked:
-        return picked
-    if not named:
-        return ()
+    if picked or not named:
+        return picked, named
     said = " ".join(context.heard)
     together = variants_for(named, said, item, context.shop)
-    return together or read_variant(newest_part, item, context.shop)
+    return together or read_variant(newest_part, item, context.shop), named
+
+
+def _options(context: ToolContext, options: Mapping[str, str]) -> str:
+    return ", ".join(context.shop.info.word(value, context.language) for value in options.values())
 
 
 def _sold_out(context: ToolContext, item: OrderItem, product: Product, wanted: Variant) -> str:
-    options = ", ".join(context.shop.info.word(value, context.language) for value in wanted.options.values())
     choices = variants_text(context, product, item.variant_id)
     key = "exchange_sold_out" if choices else "exchange_all_sold_out"
-    return context.phrase(key, title=item.title.in_language(context.language), wanted=options, choices=choices)
+    return context.phrase(
+        key, title=item.title.in_language(context.language), wanted=_options(context, wanted.options), choices=choices
+    )

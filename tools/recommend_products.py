@@ -13,7 +13,7 @@ from tools.kit.preferences import alike, because_text, own_baskets, recommender_
 from tools.kit.products import product_fact, product_list
 from tools.kit.reading import matching_variants, price_limits
 from tools.kit.tool import Runtime, ToolContext, customer_tool
-from tools.search_products import shown_product
+from tools.search_products import named_product, shown_product
 from tools.shop.types import Product, format_money
 
 SHOWN_AT_ONCE = 3
@@ -103,11 +103,13 @@ def _is_buyable(context: ToolContext, product: Product) -> bool:
 
 
 def _starting_point(context: ToolContext, named: str | None) -> tuple[Product | None, tuple[Fact, ...]]:
-    """The product to start from: the one in the photo, the one meant, the first shown, the nearest to the words, the last one bought."""
+    """Start from the one in the photo, meant or named, the first shown, the nearest to the words, or the last one bought."""
     if context.photo is not None and (hits := context.catalog.identify(context.photo, 1)):
         return context.shop.product(hits[0].id), ()
     if meant := shown_product(context, named):
         return meant, ()
+    if context.shown and (called := named_product(context)):
+        return called, ()
     if context.shown and (not named or named.strip().lstrip("#").isdigit()):
         return context.shop.product(context.shown[0]), ()
     if named and (hits := context.catalog.search(named, context.language, Filters(), 1)):

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tools.catalog.index import Filters, Hit
+from tools.kit.answers import names_no_thing
 from tools.kit.facts import Fact, Facts, Rest
 from tools.kit.preferences import ranked_by_history
 from tools.kit.products import price_text, product_details, product_fact, product_list
@@ -17,11 +18,13 @@ from tools.sizes.reading import read_body
 
 SHOWN_AT_ONCE = 3
 CANDIDATES = 50
+NAMED_AMONG = 10
+"""So many of those nearest to a message are held against it for their titles."""
 BY_HISTORY = 12
 """So many of the list, four pages, are ranked by what the customer bought before."""
-FAR: dict[Language, float] = {"en": 0.89, "zh": 0.94}
-"""The score of the best product below which the shop has nothing of the kind: so with 22 of 30 English and 25 of 30 Chinese names of things
-that the demo shop does not sell ("toothpaste", 「电饭煲」)."""
+FAR: dict[Language, float] = {"en": 0.90, "zh": 0.94}
+"""The score of the best product below which the shop has nothing of the kind: so with two thirds of the names of things that the demo
+shop does not sell ("toothpaste", 「电饭煲」). Of wishes that name no thing ("a present for my mother") it tells nothing."""
 
 
 @customer_tool
@@ -41,7 +44,8 @@ def search_products(
 def shown_product(context: ToolContext, named: str | None = None) -> Product | None:
     """The product of those shown last that the customer means: by position, by name, or by pointing at the only or first one.
 
-    The customer's own words win over `named`, what the chat model took them for.
+    The customer's own words win over `named`, what the chat model took them for; what points in a message that calls another product by
+    its title points at that one.
     """
     position = shown_position(context.said, len(context.shown))
     if (
@@ -60,8 +64,15 @@ def shown_product(context: ToolContext, named: str | None = None) -> Product | N
     if named and (by_id := context.shop.product(named)):
         return by_id
     if products and points_back(context.said):
-        return products[0]
+        return named_product(context) or products[0]
     return None
+
+
+def named_product(context: ToolContext) -> Product | None:
+    """The product that the customer calls by its whole title, shown before or not; None where it is none, or more than one."""
+    hits = context.catalog.search(context.said, context.language, Filters(), NAMED_AMONG)
+    named = [candidate for candidate in _products(context, hits) if _is_named(candidate, context.said)]
+    return named[0] if len(named) == 1 else None
 
 
 def _search(context: ToolContext, query: str) -> Facts:
@@ -84,15 +95,14 @@ def _search(context: ToolContext, query: str) -> Facts:
     named = [candidate for candidate in products if _is_named(candidate, asked)]
     if len(named) == 1:
         return product_details(context, named[0], asked)
+    if _is_far(context, asked, wish, hits):
+        # Something is always nearest, also to a thing that the shop does not sell.
+        return context.refuse("nothing_found", "catalogue")
     fits = _held_against(context, wish, products)
     opening = _read_otherwise(context, wish)
     if fitting := _in_order([fit for fit in fits if not fit.unmet]):
         if wish.low is not None or wish.high is not None:
             opening.append(Fact(text=_limits_text(context, wish.low, wish.high), source="catalogue"))
-        if _is_far(context, wish, hits):
-            # Something is always nearest, also to a thing that the shop does not sell.
-            opening.append(Fact(text=context.phrase("no_exact_match"), source="catalogue"))
-            return _page(context, kept, opening, fitting[:SHOWN_AT_ONCE]).model_copy(update={"outcome": "nothing_found"})
         return _page(context, kept, opening, *_by_history(context, wish, fitting))
     if wish.low is not None or wish.high is not None:
         # What costs too much is still the nearest, told with its price.
@@ -108,9 +118,11 @@ def _products(context: ToolContext, hits: Sequence[Hit]) -> list[Product]:
     return [found for hit in hits if (found := context.shop.product(hit.id))]
 
 
-def _is_far(context: ToolContext, wish: Wish, hits: Sequence[Hit]) -> bool:
-    """Whether the wish names nothing that the shop has, and even the nearest product is far from it."""
-    return not wish.kinds and context.photo is None and bool(hits) and hits[0].score < FAR[context.language]
+def _is_far(context: ToolContext, asked: str, wish: Wish, hits: Sequence[Hit]) -> bool:
+    """Whether the wish names a thing, none that the shop has, and even the nearest product is far from it."""
+    if wish.kinds or context.photo is not None or names_no_thing(asked):
+        return False
+    return bool(hits) and hits[0].score < FAR[context.language]
 
 
 def _held_against(context: ToolContext, wish: Wish, products: Sequence[Product]) -> list[Fit]:

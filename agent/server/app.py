@@ -35,6 +35,8 @@ log = logging.getLogger("storehand.server")
 MOST_BODY_BYTES = 256_000
 """Of anything but an upload."""
 SWEEP_SECONDS = 600
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection: who closes it first may lose the request that comes at that moment."""
 
 
 def make_app(backing: Backing, load_model: Callable[[], None] = lambda: None) -> FastAPI:
@@ -115,6 +117,7 @@ def config_of(app: FastAPI, backing: Backing) -> uvicorn.Config:
         forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         ws_max_size=MOST_FRAME_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=10,
     )
 

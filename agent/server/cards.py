@@ -85,8 +85,9 @@ class Cards:
         }
 
     def sources(self, turn: Turn) -> list[dict[str, str]]:
-        """What the turn's facts come from."""
+        """What the turn's facts come from, and the rules that its quote rests on."""
         named = dict.fromkeys(fact.source for step in turn.steps for fact in step.facts)
+        named.update(dict.fromkeys(f"clause:{clause}" for clause in turn.quote.clauses) if turn.quote else {})
         return [source for each in named if (source := self._source(each, turn.language))]
 
     def _source(self, name: str, language: Language) -> dict[str, str] | None:
@@ -96,4 +97,6 @@ class Cards:
             return {"id": record, "kind": "faq" if is_faq else "clause", "title": clause.title.in_language(language)}
         if kind == "product" and (product := self._shop.product(record)):
             return {"id": record, "kind": "product", "title": product.title.in_language(language)}
-        return {"id": record, "kind": "order", "title": record} if kind == "order" and record else None
+        if kind == "order" and record:
+            return {"id": record, "kind": "order", "title": phrase("card_order", language, order=record)}
+        return None

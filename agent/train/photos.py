@@ -351,7 +351,7 @@ class Base:
 def learn_data_sets(
     base: Base,
     grocery: Path,
-    clothing: Path,
+    clothing: Path | None,
     unseen: Sequence[str],
     plan: Plan,
     out: Path,
@@ -361,18 +361,18 @@ def learn_data_sets(
 ) -> Course:
     """Train on the training photos of both data sets, choose the epoch on their validation photos, and write `out`.
 
-    Products named in `unseen` are left out of all of it. `cache` keeps what the frozen stages make of pictures (2 GB at six views)
-    and the last whole epoch. Raises OperatorError for a class that there is not, or if the data sets are not there.
+    Without `clothing`, on the groceries alone. Products named in `unseen` are left out of all of it. `cache` keeps what the frozen
+    stages make of pictures (2 GB at six views) and the last whole epoch. Raises OperatorError for a class that there is not, or
+    if the data sets are not there.
     """
-    names = {which: _without(classes, unseen) for which, classes in read_names().items()}
+    names = {which: _without(classes, unseen) for which, classes in read_names().items() if which == "grocery" or clothing}
     if unknown := set(unseen) - set(read_names()["grocery"]):
         raise OperatorError(f"no class '{sorted(unknown)[0]}' in the Grocery Store Dataset; its classes.csv names them.")
     tower = load_tower(base.pth, base.trained)
     pictures = read_grocery(grocery)
-    photos = [each for each in pictures if each.by_customer] + read_clothing(clothing / "train")
+    photos = [each for each in pictures if each.by_customer] + (read_clothing(clothing / "train") if clothing else [])
     own = [each for each in pictures if not each.by_customer and each.product not in unseen]
     asked = [each for each in read_grocery(grocery, "val.txt") if each.by_customer and each.product not in unseen]
-    dressed = read_clothing(clothing / "validation")
     grounds = [photo for photo in photos if photo.product not in unseen]
     by_photo = Views(tower, photos, range(1 + plan.distortions), cache, _part(tell, 0.0, 0.4))
     by_picture = Views(
@@ -380,23 +380,14 @@ def learn_data_sets(
     )
     said = {which: caption_vectors(list(classes.values()), base.embed) for which, classes in names.items()}
     gallery = Views(tower, own, [WHOLE], cache, _part(tell, 0.45, 0.46))
-    exams = [
-        Exam(
-            "grocery",
-            Views(tower, asked, [WHOLE], cache, _part(tell, 0.46, 0.48)),
-            gallery,
-            [*names["grocery"]],
-            said["grocery"],
-        ),
-        Exam(
-            "clothing",
-            Views(tower, dressed, [WHOLE], cache, _part(tell, 0.48, 0.5)),
-            None,
-            [*names["clothing"]],
-            said["clothing"],
-        ),
-    ]
-    lessons = Lessons([*names["grocery"], *names["clothing"]], torch.cat([*said.values()]), [by_photo, by_picture])
+    shown = Views(tower, asked, [WHOLE], cache, _part(tell, 0.46, 0.48))
+    exams = [Exam("grocery", shown, gallery, [*names["grocery"]], said["grocery"])]
+    if clothing:
+        worn = Views(tower, read_clothing(clothing / "validation"), [WHOLE], cache, _part(tell, 0.48, 0.5))
+        exams.append(Exam("clothing", worn, None, [*names["clothing"]], said["clothing"]))
+    lessons = Lessons(
+        [name for classes in names.values() for name in classes], torch.cat([*said.values()]), [by_photo, by_picture]
+    )
     return _learn(base, tower, lessons, exams, plan, out, command, cache, _part(tell, 0.5, 1.0))
 
 

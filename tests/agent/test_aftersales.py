@@ -200,6 +200,17 @@ def test_a_size_that_is_sold_out_and_then_one_that_is_not(copy: DemoCopy) -> Non
     assert copy.moved() == []
 
 
+def test_a_size_that_is_not_made_in_a_colour_is_not_promised_and_what_there_is_can_be_picked(copy: DemoCopy) -> None:
+    talk = copy.talk("c006")
+    turn = talk.say("please swap the parka of order 1041 for XXL in olive")
+    assert turn.quote is None
+    assert "XXL, black" in turn.reply or "black, XXL" in turn.reply
+    turn = talk.say("number 1 then")
+    assert turn.quote is not None
+    assert isinstance(turn.quote.request, ExchangeRequest)
+    assert turn.quote.request.swaps[0].new_variant_id == "p050-black-xxl"
+
+
 def test_a_size_that_is_sold_out_and_then_one_that_is_not_in_chinese(copy: DemoCopy) -> None:
     copy.edit("UPDATE variants SET stock = 0 WHERE id = 'p053-cream-s'")
     copy.edit("UPDATE variants SET stock = 3 WHERE id = 'p053-cream-l'")

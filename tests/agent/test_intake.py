@@ -108,7 +108,9 @@ def test_the_words_of_a_message_tell_its_language(text: str, language: Language,
     assert detect_language(text, before) == language
 
 
-@pytest.mark.parametrize("text", ["1042", "#W2611340", "👍", "XL", "42", "¥100", "ok", "Nike Air", "?", "a@b.com", "привет"])
+@pytest.mark.parametrize(
+    "text", ["1042", "#W2611340", "👍", "XL", "42", "¥100", "ok", "Nike Air", "?", "a@b.com", "привет", '{"id": "p_50"}']
+)
 def test_a_message_without_telling_words_keeps_the_language_of_the_conversation(text: str) -> None:
     assert detect_language(text, "zh") == "zh"
     assert detect_language(text, "en") == "en"

@@ -7,7 +7,8 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from eval.photo_words import Remembering, best_worth, measure_photo_words, questions_by_attribute, questions_by_title
+from eval.photo_words import best_worth, measure_photo_words, questions_by_attribute, questions_by_title
+from eval.photos import Remembering
 from tools.catalog.index import Hit
 from tools.shop.types import LocalText, Product, ShopInfo, Variant
 

@@ -11,7 +11,17 @@ from places import shared_data
 from typer.testing import CliRunner
 
 from eval.bench import app
-from eval.photos import PhotoModels, WithPhotos, identify_photos, name_photos, places_of, read_labelled_photos, shares, told_of
+from eval.photos import (
+    PhotoModels,
+    WithPhotos,
+    clothing_photos,
+    identify_photos,
+    name_photos,
+    places_of,
+    read_labelled_photos,
+    shares,
+    told_of,
+)
 from tools.catalog.index import Hit
 from tools.identify_product import LIKELY
 from tools.kit.errors import OperatorError
@@ -51,7 +61,7 @@ def test_what_is_told_is_counted_with_the_product_in_the_catalogue_and_without_i
     found = [[Hit("red", 0.95), Hit("blue", 0.1)], [Hit("red", LIKELY + 0.02), Hit("blue", LIKELY + 0.01), Hit("green", 0.0)]]
     told = told_of(found, photos)
     assert told["in_catalogue"] == {"named": 0.5, "named_right": 0.5, "asked": 0.5, "asked_right": 0.5, "not_ours": 0}
-    assert told["not_in_catalogue"] == {"named": 0.5, "named_right": 0, "asked": 0, "asked_right": 0, "not_ours": 0.5}
+    assert told["not_in_catalogue"] == {"named": 0, "named_right": 0, "asked": 0.5, "asked_right": 0, "not_ours": 0.5}
 
 
 def test_a_limit_takes_photos_from_the_whole_list(grocery: Path) -> None:
@@ -65,6 +75,19 @@ def test_a_list_that_fits_no_photo_names_its_line(grocery: Path, line: str) -> N
     (grocery / "val.txt").write_text(f"red.png, 0, 0\n{line}\n")
     with pytest.raises(OperatorError, match="line 2"):
         read_labelled_photos(grocery, grocery / "val.txt")
+
+
+def test_clothes_are_those_of_the_validation_or_of_the_split_that_there_is(tmp_path: Path) -> None:
+    def photo(*parts: str) -> None:
+        path = tmp_path.joinpath(*parts)
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+    photo("classes", "hat", "1.jpg")
+    photo("one", "later", "hat", "1.jpg")
+    photo("both", "train", "hat", "1.jpg")
+    photo("both", "validation", "shirt", "2.jpg")
+    assert [clothing_photos(tmp_path / each)[0][1] for each in ("classes", "one", "both")] == ["hat", "hat", "shirt"]
 
 
 def test_the_grocery_stores_list_names_photos_that_are_there() -> None:
@@ -92,8 +115,9 @@ class OneProduct:
         return Path("/shop") / name
 
 
-def test_photos_stand_beside_the_pictures_of_their_product(grocery: Path) -> None:
-    shop = WithPhotos(cast(Shop, OneProduct()), {"red": [grocery / "red.png"]})
+def test_photos_stand_beside_the_pictures_of_their_product(grocery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(grocery)
+    shop = WithPhotos(cast(Shop, OneProduct()), {"red": [Path("red.png")]})
     (product,) = shop.products()
     assert [shop.picture(name) for name in product.pictures] == [Path("/shop/red.png"), grocery / "red.png"]
 

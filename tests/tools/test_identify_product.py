@@ -9,7 +9,7 @@ from demo_shop import DemoShop
 from PIL import Image
 
 from tools.catalog.index import Hit
-from tools.identify_product import CLEAR_LEAD, LIKELY, SURE, identify_product
+from tools.identify_product import CLEAR_LEAD, LIKELY, NAMED_FROM, SURE, identify_product
 from tools.kit.facts import Facts
 from tools.kit.tool import ToolContext
 
@@ -36,9 +36,15 @@ def told(*cosines: float, photo: Image.Image | None = PHOTO) -> Facts:
 
 
 def test_a_product_that_is_clearly_nearest_is_named_alone() -> None:
-    facts = told(LIKELY + CLEAR_LEAD + 0.01, LIKELY, LIKELY)
+    facts = told(NAMED_FROM + 0.01, NAMED_FROM - CLEAR_LEAD, LIKELY)
     assert facts.product_ids == (FIRST,)
     assert facts.facts[0].source == f"photo:{FIRST}"
+
+
+def test_the_only_one_that_is_like_the_photo_is_not_named_for_certain_where_it_is_not_near() -> None:
+    facts = told(NAMED_FROM - 0.01, LIKELY - 0.2)
+    assert facts.product_ids == (FIRST,)
+    assert "not certain" in facts.facts[0].text
 
 
 @pytest.mark.parametrize("best", [LIKELY + 0.01, SURE - 0.01])

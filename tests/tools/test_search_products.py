@@ -58,3 +58,9 @@ def test_my_size_is_the_one_told_in_the_conversation() -> None:
     facts = search("dresses in my size", earlier=("I wear L",))
     assert facts.product_ids
     assert all("in your size L" in fact.text for fact in facts.facts if fact.source.startswith("product:"))
+
+
+def test_a_word_that_points_means_the_product_called_by_its_title_and_not_one_shown_before() -> None:
+    facts = search("what is the Breeze Linen Midi Dress made of, is it lined?", shown=("p050",))
+    assert facts.product_ids == ("p001",)
+    assert search("is it in stock?", shown=("p050",)).product_ids == ("p050",)

@@ -12,6 +12,8 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tools.catalog.bm25 import Bm25
@@ -26,22 +28,22 @@ from tools.catalog.index import (
     Kind,
     VariantValues,
 )
+from tools.catalog.known_questions import KnownQuestions
 from tools.catalog.ranking import FEEDBACK, PHOTO_WORTH, Ranking, fused, reranked, with_feedback
 from tools.catalog.vocabulary import Vocabulary, synonyms_in
 from tools.kit.errors import EncoderMismatch, IndexMissing
 from tools.shop.shop import Shop
-from tools.shop.types import LANGUAGES, Language, Product, ShopInfo
+from tools.shop.types import LANGUAGES, Clause, Language, Product, ShopInfo
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     # Importing them takes seconds; whoever makes an encoder has done so.
     from tools.catalog.photo_encoder import PhotoEncoder
     from tools.catalog.text_encoder import TextEncoder
 
 CANDIDATES = 100
 """How many of each list are fused, at least."""
+PICTURES = 4
+"""So many times as many pictures are looked at as products are wanted, for a product may have several."""
 DESCRIPTION_CHARACTERS = 600
 
 
@@ -54,7 +56,7 @@ class Catalog:
         index: Index,
         text_encoder: "TextEncoder",
         photo_encoder: "Callable[[], PhotoEncoder]",
-        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
+        queries: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
     ) -> None:
         """Use an index that is there, made with this text encoder; `photo_encoder` is called when the first photo comes.
 
@@ -72,6 +74,8 @@ class Catalog:
         self._bm25 = Bm25()
         self._vocabulary: tuple[str, Vocabulary] | None = None
         self._clause_search: tuple[tuple[str, date], ClauseSearch] | None = None
+        self._learnt: tuple[tuple[tuple[str, str], ...], KnownQuestions | None] | None = None
+        self._asked: dict[str, NDArray[np.float32]] = {}
 
     @classmethod
     def open(
@@ -80,7 +84,7 @@ class Catalog:
         index: Index,
         text_encoder: "TextEncoder",
         photo_encoder: "Callable[[], PhotoEncoder]",
-        queries: "Callable[[Sequence[str]], NDArray[np.float32]] | None" = None,
+        queries: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
     ) -> Self:
         """The catalogue of a shop that was indexed. Raises IndexMissing or EncoderMismatch."""
         return cls(shop, index, text_encoder, photo_encoder, queries)
@@ -167,16 +171,31 @@ class Catalog:
         """Clauses and FAQ entries in force on that day that answer the text, best first."""
         version = self._shop.version, on
         if self._clause_search is None or self._clause_search[0] != version:
-            search = ClauseSearch(self._index, self._text_encoder, self._bm25, self._shop.clauses(on))
-            self._clause_search = version, search
+            clauses = self._shop.clauses(on)
+            known = self._known_questions(clauses)
+            self._clause_search = version, ClauseSearch(self._index, self._text_encoder, self._bm25, clauses, known)
         return self._clause_search[1].hits(text, language)[:limit]
+
+    def _known_questions(self, clauses: Sequence[Clause]) -> KnownQuestions | None:
+        """What the clauses' known questions teach; learnt anew only where they are others."""
+        asked = tuple((question, clause.id) for clause in clauses for question in clause.questions)
+        if self._learnt is None or self._learnt[0] != asked:
+            questions, entries = zip(*asked, strict=True) if asked else ((), ())
+            self._learnt = asked, KnownQuestions.learnt(questions, entries, self._asked_vectors)
+        return self._learnt[1]
+
+    def _asked_vectors(self, questions: Sequence[str]) -> NDArray[np.float32]:
+        """The query vectors of known questions; where one is edited, that one alone is encoded."""
+        if missing := [question for question in dict.fromkeys(questions) if question not in self._asked]:
+            self._asked |= dict(zip(missing, self._text_encoder.queries(missing), strict=True))
+        return np.stack([self._asked[question] for question in questions])
 
     def _by_photo(self, photo: Image.Image, count: int, filters: Filters) -> list[Hit]:
         """The products whose pictures are nearest to the photo; none where the shop has no pictures."""
         if not self._index.manifest().counts.get("pictures"):
             return []
         vector = self._photo_encoder.photos([photo])[0]
-        return _best_by_owner(self._index.nearest("pictures", "photo", vector, count, filters))
+        return _best_by_owner(self._index.nearest("pictures", "photo", vector, PICTURES * count, filters))[:count]
 
     def _true_hits(self, hits: Iterable[Hit], filters: Filters, limit: int) -> list[Hit]:
         """The hits whose products the shop still has, and still as the filters want them."""

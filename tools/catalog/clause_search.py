@@ -6,7 +6,7 @@ and known questions), and the share of the question's words that the clause has.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tools.catalog.bm25 import Bm25
 from tools.catalog.grams import grams
 from tools.catalog.index import WORDS, Index, Sparse
+from tools.catalog.known_questions import KnownQuestions
 from tools.catalog.passages import sentences
 from tools.catalog.ranking import worth_by_rank
 from tools.kit.errors import BadSettings
@@ -31,8 +32,8 @@ SHARE_WORTH = 0.07
 """What a clause that has all of a question's words adds to its cosine.
 
 Chosen between 0 and 0.2 on the dev questions of eval/cases/policy_dev.*, where 0.04 to 0.1 are alike; kernel ridge regression on the
-same vectors and words found no more of them, and told what is not covered less well. With twenty known questions for each answer
-(HINT3) that regression, which learns its line from them, is better at telling what is not covered."""
+same vectors and words found no more of them, and told what is not covered less well. Where a shop's FAQ has many known questions for
+each entry, they tell more (known_questions.py)."""
 TERM_WORTH = 0.5
 """What a service word counts beside one that was written."""
 CANDIDATES = 100
@@ -41,26 +42,37 @@ LONG = 400
 """A text of more characters is a story: its vector is of everything in it and of nothing. What one of its sentences finds counts
 as much as what all its words find. tau-bench's banking scenarios (38, of 2,000 characters on average, 698 documents) find 0.30 of
 their documents among the first five like this, 0.18 by one vector and 0.26 by words; 0.58 is the most there can be. Words shared,
-service words, sums over sentences and weighted scores instead of ranks find no more (0.05 to 0.30)."""
+service words, sums over sentences and weighted scores instead of ranks find no more (0.05 to 0.30), nor do the three sentences nearest
+to a document in place of one (0.28 to 0.30), its title by itself (0.29), or what is like the documents found first (0.29 to 0.30)."""
 
 
 @dataclass(frozen=True)
 class ClauseHit:
     """A clause that was found: `score` orders the hits of one search.
 
-    `likeness` tells how near the clause is to the question, whatever else was found: a cosine, plus SHARE_WORTH at most.
+    `likeness` tells how near the clause is to the question, whatever else was found: a cosine, plus SHARE_WORTH at most. `margin`
+    is there where the shop's known questions are so many that they tell whether it is meant: from 0 it is.
     """
 
     id: str
     score: float
     likeness: float
+    margin: float | None = None
 
 
 class ClauseSearch:
     """Search among these clauses, in an index that may hold others. Any thread may call it."""
 
-    def __init__(self, index: Index, encoder: "TextEncoder", bm25: Bm25, clauses: Sequence[Clause]) -> None:
-        self._index, self._encoder, self._bm25 = index, encoder, bm25
+    def __init__(
+        self,
+        index: Index,
+        encoder: "TextEncoder",
+        bm25: Bm25,
+        clauses: Sequence[Clause],
+        known: KnownQuestions | None = None,
+    ) -> None:
+        """`known` is what was learnt from the clauses' known questions."""
+        self._index, self._encoder, self._bm25, self._known = index, encoder, bm25, known
         self._row = {clause.id: row for row, clause in enumerate(clauses)}
         rows = defaultdict[str, list[int]](list)
         for row, clause in enumerate(clauses):
@@ -77,7 +89,9 @@ class ClauseSearch:
         said, named = self._encoder.queries([text, " ".join((text, *terms))])
         # Half way: the one says what is special about the question, the other what it is about, in both languages.
         likeness = self._likeness(self._nearest(said + named, language), text, terms)
-        return sorted((ClauseHit(each, like, like) for each, like in likeness.items()), key=lambda hit: -hit.score)
+        margins = self._known.margins(text, said) if self._known else {}
+        hits = (ClauseHit(each, like, like) for each, like in likeness.items() if each not in margins)
+        return sorted((*hits, *_by_margin(margins, likeness)), key=lambda hit: -hit.score)
 
     def _hits_of_story(self, text: str, language: Language) -> list[ClauseHit]:
         """What its sentences find, by how much it stands out (a short sentence is near to everything), and what its words find."""
@@ -123,6 +137,13 @@ class ClauseSearch:
 
 
 _NOWHERE = np.array([], dtype=np.int32)
+
+
+def _by_margin(margins: Mapping[str, float], likeness: Mapping[str, float]) -> Iterator[ClauseHit]:
+    """Entries in the order of their margins, at the places that their likenesses have; those that are meant before all else."""
+    places = sorted((likeness.get(each, 0.0) for each in margins), reverse=True)
+    for each, place in zip(_ranked(margins), places, strict=True):
+        yield ClauseHit(each, place + (margins[each] >= 0), likeness.get(each, 0.0), margins[each])
 
 
 def _most(found: Iterable[Mapping[str, float]]) -> dict[str, float]:

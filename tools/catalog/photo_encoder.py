@@ -75,6 +75,11 @@ def on_white(picture: Image.Image) -> Image.Image:
 PIXELS = 260
 MEAN, STD = 0.498, 0.502
 CENTRE = 0.75
+"""The middle that is looked at beside the whole, as a share of the shorter side.
+
+Of 296 validation photos of grocery_store the whole finds 84.5 % of the products, the middle 87.5 %, both 88.2 %; of 180 photos of
+products that a model never saw 55.0, 56.1 and 59.4 %. The part that stands out in the tower's own activations, as a third view of
+the photo, finds 88.9 and 62.2 % (13 more and 6 fewer), takes half as long again, and is left out; so are mirrored views (88.5, 60.6)."""
 FROZEN_STAGES = 5
 """Of the image tower's seven; the later ones, its last convolution and the two projections learn."""
 FEATURE, SHARED = 1280, 384

@@ -52,9 +52,14 @@ def is_yes(text: str) -> bool:
     return _consists_of(text, "agree", "politeness") and not is_no(text)
 
 
+_PAYS = (
+    r"\b(?:i'?ll |i will )?(?:pay|charge|bill|take)(?: me| my card)?(?: for)? (?:it|the difference|the rest|the extra)\b"
+    r"|我?(?:补|付|出)差价吧?"
+)
 _DEEDS = {
     "return": re.compile(r"退(?:货|款)?(?:了)?吧?|\b(?:return|refund) (?:it|them)|\bsend (?:it|them) back", re.I),
-    "exchange": re.compile(r"换(?:货)?(?:了)?吧?|\b(?:exchange|swap) (?:it|them)", re.I),
+    "exchange": re.compile(rf"换(?:货)?(?:了)?吧?|\b(?:exchange|swap) (?:it|them)|{_PAYS}", re.I),
+    "item_change": re.compile(_PAYS, re.I),
     "cancellation": re.compile(r"取消(?:了)?吧?|\bcancel (?:it|the order)", re.I),
 }
 
@@ -94,11 +99,20 @@ def wants_person(text: str) -> bool:
 
 
 def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
-    """Those of `tools` whose own words the text uses: "send it back" is quote_return's."""
+    """Those of `tools` whose own words the text uses: "send it back" is quote_return's; "I don't want my money back" is not."""
     plain = _plain(text)
     return frozenset(
-        tool for tool in tools if tool in prompt_data("words.yaml")["wants"] and _pattern("wants", tool).search(plain)
+        tool
+        for tool in tools
+        if tool in prompt_data("words.yaml")["wants"]
+        and any(not _NOT_WANTED.search(plain[: found.start()]) for found in _pattern("wants", tool).finditer(plain))
     )
+
+
+_NOT_WANTED = re.compile(
+    r"(?:\b(?:don'?t|do not|not|no)\b(?: want| need)?(?: to)?(?: a| my| the| any)?|(?:不要|不想|不用|别|没说)(?:给我)?)\s*$",
+    re.I,
+)
 
 
 def wants_cheaper(text: str) -> bool:
@@ -119,6 +133,11 @@ def wants_like_it(text: str) -> bool:
 def wants_for_me(text: str) -> bool:
     """Whether the text asks for anything that suits the customer, whatever product that is."""
     return bool(_pattern("for_me").search(_plain(text)))
+
+
+def names_no_thing(text: str) -> bool:
+    """Whether the text leaves open what thing it wants: "something for my dog", 「送长辈的」."""
+    return bool(_pattern("no_thing").search(_plain(text)))
 
 
 def wants_popular(text: str) -> bool:

@@ -62,7 +62,7 @@ function Days({ volume }: { volume: Analytics["volume"] }) {
       <Bars
         title={say("volume")}
         days={days}
-        wide
+        wide={!matchMedia("(max-width: 40rem)").matches}
         series={[
           { name: say("resolved"), look: "bar", values: volume.map((each) => Math.max(0, each.conversations - each.handedOver)) },
           { name: say("handovers"), look: "other", values: volume.map((each) => each.handedOver) },

@@ -64,6 +64,9 @@ export function ConversationPage({ id, news }: { id: string; news: number }) {
 }
 
 function PacketCard({ packet }: { packet: Packet }) {
+  // That it was handed over is what the card is about.
+  const steps = packet.steps.filter((each) => each.tool !== "hand_to_human");
+  const facts = packet.facts.filter((each) => each.source !== "hand-over");
   return (
     <section class="packet">
       <h3>{say("packet")}</h3>
@@ -72,12 +75,12 @@ function PacketCard({ packet }: { packet: Packet }) {
         <dd>{packet.goal}</dd>
         <dt>{say("why")}</dt>
         <dd>{named(packet.why)}</dd>
-        {packet.steps.length > 0 && (
+        {steps.length > 0 && (
           <>
             <dt>{say("tried")}</dt>
             <dd>
               <ul>
-                {packet.steps.map((step, place) => (
+                {steps.map((step, place) => (
                   <li key={place}>
                     <strong>{named(step.tool)}</strong> {step.outcome}
                   </li>
@@ -86,12 +89,12 @@ function PacketCard({ packet }: { packet: Packet }) {
             </dd>
           </>
         )}
-        {packet.facts.length > 0 && (
+        {facts.length > 0 && (
           <>
             <dt>{say("facts")}</dt>
             <dd>
               <ul>
-                {packet.facts.map((fact, place) => (
+                {facts.map((fact, place) => (
                   <li key={place}>
                     {fact.text} <small>{fact.source}</small>
                   </li>
@@ -120,7 +123,7 @@ function OneSaid({ message }: { message: Said }) {
       {message.products && message.products.length > 0 && <p class="quiet">{message.products.map((each) => `${each.title} (${each.price.text})`).join(" · ")}</p>}
       {message.quote && (
         <p class="quote">
-          <strong>{message.quote.title}</strong> {message.quote.lines.join(" · ")} {message.quote.total?.text}
+          <strong>{message.quote.title}</strong> {message.quote.lines.map((line) => line.replace(/^[-*•]\s+/, "")).join(" · ")} {message.quote.total?.text}
         </p>
       )}
       {message.trace && <TraceOf trace={message.trace} />}
@@ -162,7 +165,7 @@ function TraceOf({ trace }: { trace: Trace }) {
         {trace.steps.map((step, place) => (
           <li key={place}>
             <h4>{named(step.tool)}</h4>
-            <pre>{JSON.stringify(step.arguments, null, 1)}</pre>
+            {Object.keys(step.arguments).length > 0 && <pre>{JSON.stringify(step.arguments, null, 1)}</pre>}
             <ul>
               {step.facts.map((fact, number) => (
                 <li key={number}>

@@ -137,8 +137,7 @@ function OneMessage({ message, follows, last }: { message: Message; follows: boo
         {waits && <Busy />}
         {message.failed && <Failure message={message} last={last} />}
         {!message.open && <Sources message={message} />}
-        {message.role === "agent" && message.text && <Listen message={message} />}
-        {message.role === "agent" && message.kept && message.text && <Thumbs message={message} last={last} />}
+        {message.role === "agent" && message.text && <After message={message} last={last} />}
       </div>
     </article>
   );
@@ -232,7 +231,26 @@ function Failure({ message, last }: { message: Message; last: boolean }) {
   );
 }
 
-/** Reads a reply aloud, also one that is still being written. */
+/** What can be done with a reply: hear it, also while it is still being written, and say whether it helped. */
+function After({ message, last }: { message: Message; last: boolean }) {
+  const [asking, setAsking] = useState(false);
+  const { chat } = useParts();
+  const give = (thumb: "up" | "down", reason?: string) => {
+    setAsking(thumb === "down" && reason === undefined);
+    void chat.thumb(message, thumb, reason);
+  };
+  return (
+    <>
+      <div class="after">
+        <Listen message={message} />
+        {message.open && <Busy />}
+        {message.kept && <Thumbs message={message} faint={!last && !message.thumb} thanked={!asking} give={give} />}
+      </div>
+      {asking && <Reason give={(reason) => give("down", reason)} />}
+    </>
+  );
+}
+
 function Listen({ message }: { message: Message }) {
   const { chat, server } = useParts();
   const words = useWords();
@@ -261,29 +279,20 @@ function Listen({ message }: { message: Message }) {
   );
 }
 
-function Thumbs({ message, last }: { message: Message; last: boolean }) {
-  const { chat } = useParts();
+function Thumbs({ message, faint, thanked, give }: { message: Message; faint: boolean; thanked: boolean; give: (thumb: "up" | "down") => void }) {
   const words = useWords();
-  const [asking, setAsking] = useState(false);
-  const give = (thumb: "up" | "down", reason?: string) => {
-    setAsking(thumb === "down" && reason === undefined);
-    void chat.thumb(message, thumb, reason);
-  };
   return (
-    <>
-      <div class={last || message.thumb ? "thumbs" : "thumbs faint"}>
-        <button type="button" class="bare" aria-label={words("helpful")} aria-pressed={message.thumb === "up"} onClick={() => give("up")}>
-          <Icon name="up" size={16} />
-        </button>
-        <button type="button" class="bare" aria-label={words("unhelpful")} aria-pressed={message.thumb === "down"} onClick={() => give("down")}>
-          <Icon name="thumbDown" size={16} />
-        </button>
-        <span class="small" role="status">
-          {message.thumb && !asking && words("thanks")}
-        </span>
-      </div>
-      {asking && <Reason give={(reason) => give("down", reason)} />}
-    </>
+    <div class={faint ? "thumbs faint" : "thumbs"}>
+      <button type="button" class="bare" aria-label={words("helpful")} aria-pressed={message.thumb === "up"} onClick={() => give("up")}>
+        <Icon name="up" size={16} />
+      </button>
+      <button type="button" class="bare" aria-label={words("unhelpful")} aria-pressed={message.thumb === "down"} onClick={() => give("down")}>
+        <Icon name="thumbDown" size={16} />
+      </button>
+      <span class="small" role="status">
+        {message.thumb && thanked && words("thanks")}
+      </span>
+    </div>
   );
 }
 

@@ -21,7 +21,9 @@ def test_it_is_alive_and_ready(counter: Counter) -> None:
 def test_counters_count_and_name_nobody(counter: Counter) -> None:
     with Visit(counter, "c001") as visit:
         visit.say(QUESTION)
+        visit.http.request("MADEUP", "/v1/history")
         text = visit.http.get("/metrics").text
+        assert "MADEUP" not in text
         assert 'storehand_turns_total{language="en",tool="search_products"} 1.0' in text
         assert 'route="/v1/runs"' in text
         assert visit.conversation not in text

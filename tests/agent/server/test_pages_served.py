@@ -1,12 +1,16 @@
 """The widget and the console in a browser against the real server, whose model recites."""
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from counter import QUESTION, Counter, Open, Reciter
 from visits import Visit
+
+from tools.shop.types import LocalText
 
 Opened = Callable[..., Any]
 PASSWORD = "three words apart"
@@ -51,7 +55,7 @@ def chat(page: Any, customer: str = "") -> Any:
 
 
 def say(page: Any, words: str) -> None:
-    field = page.get_by_role("textbox", name="Your message")
+    field = page.get_by_role("textbox", name=re.compile("Your message|您的消息"))
     field.fill(words)
     field.press("Enter")
 
@@ -159,6 +163,55 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened
     page.get_by_role("button", name="中文").click()
     page.get_by_role("heading", name="数据分析").wait_for()
     context.close()
+
+
+PAYLOAD = (
+    "<img src=x onerror=window.attacked=1><svg onload=window.attacked=2><script>window.attacked=3</script>"
+    "![seen](https://evil.example/p.png)[go](javascript:window.attacked=4)"
+)
+
+
+def test_payloads_in_product_texts_names_and_model_output_neither_run_nor_load_anything(
+    opened: Opened, open_counter: Open, shop: Path
+) -> None:
+    with sqlite3.connect(shop / "shop.sqlite") as database:
+        database.execute("UPDATE customers SET name = ? WHERE id = 'c001'", [f"Anna {PAYLOAD}"])
+        database.execute("UPDATE order_items SET title = json_object('en', ?)", [f"Kettle {PAYLOAD}"])
+    counter = open_counter(Reciter(text=f"Have a look. {PAYLOAD} It is soft. "))
+    product = counter.shop.product("p001")
+    assert product is not None
+    texts = {"title": LocalText(en=f"Breeze {PAYLOAD}"), "description": LocalText(en=f"Soft. {PAYLOAD}")}
+    counter.shop.put(product.model_copy(update=texts))
+    counter.app.state.services.accounts.add("Mia <img src=x onerror=window.attacked=5>", PASSWORD)
+    customer = opened(counter)
+    log = chat(customer, "c001")
+    say(customer, QUESTION)
+    log.get_by_role("button", name="Helpful", exact=True).wait_for()
+    say(customer, "show me breeze dress")
+    log.get_by_text("Say “more”").wait_for()
+    customer.get_by_role("button", name="Send", exact=True).wait_for()
+    say(customer, "cancel my order")
+    log.get_by_role("region", name="For you to confirm").wait_for()
+    say(customer, f"I want a person {PAYLOAD}")
+    staff = opened(counter, "/console/")
+    staff.get_by_label("Name").fill("Mia <img src=x onerror=window.attacked=5>")
+    staff.get_by_label("Password").fill(PASSWORD)
+    staff.get_by_role("button", name="Sign in").click()
+    staff.locator(".badge.waiting").click()
+    staff.get_by_role("button", name="Take over").click()
+    for trace in staff.get_by_text("How this came about").all():
+        trace.click()
+    customer.get_by_text("is with you").wait_for()
+    for link, seen in (("Catalogue", "Breeze <img"), ("Analytics", "What customers want"), ("Review", "Sentences from which")):
+        staff.get_by_role("link", name=link).click()
+        staff.get_by_text(seen).first.wait_for()
+    staff.get_by_role("link", name="Catalogue").click()
+    staff.get_by_role("link", name="Breeze <img").click()
+    staff.get_by_role("button", name="Save").wait_for()
+    for page in (customer, staff):
+        assert page.evaluate("window.attacked") is None
+        assert page.locator("[onerror], [onload], img[src='x'], [src*='evil.example'], [href^='javascript']").count() == 0
+        assert page.evaluate("performance.getEntriesByType('resource').filter(each => each.name.includes('evil')).length") == 0
 
 
 def test_staff_change_a_price_and_erase_a_customer(opened: Opened, counter: Counter) -> None:

@@ -192,6 +192,9 @@ def test_a_quote_is_shown_as_a_card_and_its_button_confirms_it_once(counter: Cou
         assert card["validText"] in text_of(offered)
         assert card["lines"]
         assert card["total"]["currency"] == "USD"
+        titles = {each["id"]: each["title"] for each in custom(offered, "sources")[0]}
+        assert titles["CAN-1"] == "Cancelling a pending order"
+        assert set(card["clauses"]) <= set(titles)
         assert visit.history()["pendingQuote"] == card
         settled = custom(visit.say("", agreeTo=card["id"]), "quoteSettled")
         assert [(each["id"], each["state"]) for each in settled] == [(card["id"], "confirmed")]

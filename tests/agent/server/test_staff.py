@@ -182,6 +182,15 @@ def test_analytics_count_what_happened(counter: Counter, staff: httpx.Client) ->
     assert staff.get("/v1/staff/analytics", params={"days": 0}).status_code == 422
 
 
+def test_what_was_asked_for_in_vain_is_ranked_by_how_often(counter: Counter, staff: httpx.Client) -> None:
+    with Visit(counter) as visit:
+        for words in ("show me zithers", "show me xylophones", "show me zithers", "xylophone rules?"):
+            visit.say(words)
+    counted = staff.get("/v1/staff/analytics").json()
+    assert counted["emptySearches"] == [{"words": "show me zithers", "count": 2}, {"words": "show me xylophones", "count": 1}]
+    assert counted["unanswered"] == [{"question": "xylophone rules?", "count": 1}]
+
+
 def test_staff_routes_are_for_staff(counter: Counter) -> None:
     with Visit(counter, "c001") as customer, counter.client() as nobody:
         for path in ["inbox", "conversations", "conversations/x", "analytics", "events"]:

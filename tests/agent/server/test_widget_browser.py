@@ -128,6 +128,7 @@ def test_an_answer_comes_with_products_and_sources_that_open(opened: Opened, ser
         "document.querySelector('storehand-chat').shadowRoot.querySelector('.picture img').naturalWidth > 0"
     )
     assert page.get_by_text("Order 1042").is_visible()
+    assert page.locator("[aria-live=polite]").inner_text() == "Within 30 days."
     page.get_by_role("button", name="Read Return window").click()
     page.get_by_text("as long as they are unused").wait_for()
     page.get_by_role("button", name="Close", exact=True).click()
@@ -386,6 +387,20 @@ def test_a_phone_is_filled_and_nothing_flows_over(opened: Opened, server: Tellin
     assert page.locator(".messages").evaluate("list => list.scrollWidth <= list.clientWidth")
 
 
+def test_a_page_that_reads_from_the_right_has_the_chat_at_its_left_in_the_shops_colours(opened: Opened) -> None:
+    page = opened()
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    page.evaluate("document.querySelector('storehand-chat').style.setProperty('--storehand-accent', 'rgb(122, 31, 61)')")
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    assert page.get_by_role("dialog").bounding_box()["x"] < 50
+    assert page.locator(".messages").evaluate("list => list.scrollWidth <= list.clientWidth")
+    look = page.locator(".launcher").evaluate("button => getComputedStyle(button).backgroundColor")
+    assert look == "rgb(122, 31, 61)"
+    # This browser asks for no motion.
+    assert page.get_by_role("dialog").evaluate("panel => getComputedStyle(panel).animationName") == "none"
+
+
 def test_the_page_signs_a_customer_in_and_out(opened: Opened, server: TellingServer) -> None:
     page = opened()
     page.evaluate("document.querySelector('storehand-chat').identify({ jwt: 'signed' })")
@@ -394,6 +409,28 @@ def test_the_page_signs_a_customer_in_and_out(opened: Opened, server: TellingSer
     assert [each["identity"] for each in sessions] == [None, {"jwt": "signed"}, None]
     # The visitor's conversation goes on under the customer's name; after signing out nothing of it is left.
     assert [each["session"] for each in sessions] == [None, "token", None]
+
+
+def test_the_page_opens_and_closes_the_chat_hears_of_it_and_shows_a_product_itself(opened: Opened) -> None:
+    page = opened()
+    page.evaluate("""() => {
+        window.told = [];
+        for (const name of ["open", "close", "message", "product"])
+            addEventListener(`storehand:${name}`, (event) => {
+                window.told.push([name, event.detail?.role ?? event.detail?.id ?? null]);
+                if (name === "product") event.preventDefault();
+            });
+    }""")
+    page.evaluate("document.querySelector('storehand-chat').close()")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    page.evaluate("document.querySelector('storehand-chat').open()")
+    page.get_by_role("dialog").wait_for()
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Helpful", exact=True).wait_for()
+    page.get_by_role("link", name="Breeze Linen").click()
+    told = [["close", None], ["open", None], ["message", "customer"], ["message", "agent"], ["product", "p001"]]
+    assert page.evaluate("window.told") == told
+    assert len(page.context.pages) == 1
 
 
 def test_what_the_customer_looks_at_goes_with_the_message(opened: Opened, server: TellingServer) -> None:
@@ -420,11 +457,16 @@ def test_who_is_signed_in_while_the_chat_starts_gets_their_own_conversation(open
 
 
 @pytest.mark.parametrize(
-    ("kind", "buffer", "told"), [("image/png", "picture", "Photo"), ("text/plain", "words", "not a picture")]
+    ("by", "kind", "buffer", "told"),
+    [
+        ("drop", "image/png", "picture", "Photo"),
+        ("drop", "text/plain", "words", "not a picture"),
+        ("paste", "image/png", "picture", "Photo"),
+    ],
 )
-def test_a_photo_is_dropped_on_the_panel(opened: Opened, kind: str, buffer: str, told: str) -> None:
+def test_a_photo_is_dropped_on_the_panel_or_pasted(opened: Opened, by: str, kind: str, buffer: str, told: str) -> None:
     page = opened()
-    page.evaluate(DROP, {"kind": kind, "isPicture": buffer == "picture"})
+    page.evaluate(DROP, {"by": by, "kind": kind, "isPicture": buffer == "picture"})
     found = page.get_by_role("img", name=told) if buffer == "picture" else page.get_by_role("alert").get_by_text(told)
     found.wait_for()
 
@@ -437,7 +479,7 @@ def test_what_the_server_refuses_is_told_in_its_words(browser: Any, server: Tell
     page.get_by_role("button", name="Where is my order?").wait_for()
     page.get_by_role("button", name="Talk to a person").click()
     page.get_by_role("alert").get_by_text("Nobody is here at night.").wait_for()
-    page.evaluate(DROP, {"kind": "image/png", "isPicture": True})
+    page.evaluate(DROP, {"by": "drop", "kind": "image/png", "isPicture": True})
     page.get_by_role("img", name="Photo").wait_for()
     page.get_by_role("button", name="Send", exact=True).click()
     page.get_by_role("alert").get_by_text("This photo is too large.").wait_for()
@@ -445,11 +487,13 @@ def test_what_the_server_refuses_is_told_in_its_words(browser: Any, server: Tell
     page.close()
 
 
-DROP = """async ({ kind, isPicture }) => {
+DROP = """async ({ by, kind, isPicture }) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 9, height: 9 });
     const picture = await new Promise((resolve) => canvas.toBlob(resolve, kind));
     const dataTransfer = new DataTransfer();
     dataTransfer.items.add(new File([isPicture ? picture : "words"], "dropped", { type: kind }));
-    const panel = document.querySelector("storehand-chat").shadowRoot.querySelector("dialog");
-    panel.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    const root = document.querySelector("storehand-chat").shadowRoot;
+    const how = { bubbles: true, cancelable: true };
+    if (by === "drop") root.querySelector("dialog").dispatchEvent(new DragEvent("drop", { dataTransfer, ...how }));
+    else root.querySelector("textarea").dispatchEvent(new ClipboardEvent("paste", { clipboardData: dataTransfer, ...how }));
 }"""

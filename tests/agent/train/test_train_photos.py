@@ -267,6 +267,21 @@ def test_a_class_that_there_is_not_cannot_be_left_out(base: Base, tmp_path: Path
         learn_data_sets(base, tmp_path, tmp_path, ["Durian"], PLAN, tmp_path / "o", "", tmp_path / "kept", told)
 
 
+def test_a_model_without_some_classes_learns_from_groceries_alone(base: Base, pictures: list[Picture], tmp_path: Path) -> None:
+    kept = dict(zip(COLORS, ("Lime", "Plum", "Carrots", "Kiwi"), strict=True))
+    rows = ["Class Name (str),Class ID (int),Iconic Image Path (str)"]
+    rows += [f"{called},{number},/{name}-3.png" for number, (name, called) in enumerate(kept.items())]
+    (tmp_path / "classes.csv").write_text("\n".join(rows), encoding="utf-8")
+    for listed, photos in (("train.txt", (0, 1)), ("val.txt", (2,))):
+        lines = [f"{name}-{photo}.png, {number}, 0" for number, name in enumerate(kept) for photo in photos]
+        (tmp_path / listed).write_text("\n".join(lines), encoding="utf-8")
+    unseen = ["Kiwi", *(set(read_names()["grocery"]) - set(kept.values()))]
+    out = tmp_path / "without.safetensors"
+    course = learn_data_sets(base, tmp_path, None, unseen, PLAN, out, "storehand", tmp_path / "kept", told)
+    assert set(course.before) == {"grocery, nearest picture", "grocery, words, en", "grocery, words, zh"}
+    assert out.exists() == bool(course.best)
+
+
 def test_every_class_of_the_data_sets_has_names_and_captions() -> None:
     grocery, clothing = shared_data("grocery_store"), shared_data("clothing_small")
     names = read_names()

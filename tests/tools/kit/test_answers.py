@@ -4,6 +4,7 @@ import pytest
 
 from tests.tools.demo_shop import DemoShop
 from tools.kit.answers import (
+    agrees_to,
     asks_balance,
     corrects,
     is_angry,
@@ -19,6 +20,7 @@ from tools.kit.answers import (
     read_postcodes,
     read_reason,
     read_variant,
+    wants,
     would_rather_have,
 )
 from tools.shop.quotes import Units
@@ -275,3 +277,30 @@ def test_who_was_missed_says_so(text: str) -> None:
 )
 def test_who_corrects_nobody_or_only_themselves_does_not(text: str) -> None:
     assert not corrects(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("please send it back to you, money back", {"quote_return"}),
+        ("I do not want to return it, swap it", {"quote_exchange"}),
+        ("no refund, a new one", set()),
+        ("don't cancel it, I want to return it", {"quote_return"}),
+    ],
+)
+def test_what_is_said_not_to_be_wanted_is_not_wanted(said: str, wanted: set[str]) -> None:
+    assert wants(said, ("quote_return", "quote_exchange", "quote_cancellation")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "agrees"),
+    [
+        ("ok, I'll pay the difference", "exchange", True),
+        ("好的，我补差价吧", "exchange", True),
+        ("I'll pay the difference tomorrow if it fits", "exchange", False),
+        ("ok, charge it to my other card", "exchange", False),
+        ("ok, I'll pay the difference", "return", False),
+    ],
+)
+def test_a_yes_may_name_the_money_that_it_costs(said: str, kind: str, *, agrees: bool) -> None:
+    assert agrees_to(said, kind) is agrees

@@ -6,17 +6,28 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tools.kit.errors import ImportFailed
-from tools.shop.importers import FORMATS, ImportReport, Note, Rejected, import_shop
+from tools.shop.importers import FORMATS, ImportReport, Note, Rejected, import_shop, pictures
 from tools.shop.sqlite_shop import ShopWriter, SqliteShop
 
 TITLE = {"en": "Linen dress", "zh": "亚麻连衣裙"}
 INFO = {"name": {"en": "Corner shop"}, "currency": "USD"}
+
+
+def png(color: str) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (8, 8), color).save(file, "PNG")
+    return file.getvalue()
+
+
+RED, BLUE = png("red"), png("blue")
 
 
 def product(id: str, **changes: Any) -> dict[str, Any]:
@@ -76,7 +87,7 @@ def test_a_whole_shop_is_imported(tmp_path: Path) -> None:
         baskets=[{"id": "b1", "product_ids": ["p1", "p2"]}],
     )
     (folder / "pictures").mkdir()
-    (folder / "pictures" / "p2.png").write_bytes(b"pixels")
+    (folder / "pictures" / "p2.png").write_bytes(RED)
     report = run(folder, tmp_path / "shop")
     counts = {"products": 2, "variants": 2, "customers": 1, "orders": 1, "clauses": 2, "baskets": 1}
     assert report == ImportReport(accepted=counts, rejected=(), rejected_count=0, notes=())
@@ -84,7 +95,7 @@ def test_a_whole_shop_is_imported(tmp_path: Path) -> None:
         assert shop.info.currency == "USD"
         assert shop.orders_of("c1")[0].total_cents == 4990
         assert [basket.product_ids for basket in shop.baskets()] == [("p1", "p2")]
-        assert shop.picture("p2.png").read_bytes() == b"pixels"
+        assert shop.picture("p2.png").read_bytes() == RED
     assert (tmp_path / "shop" / "rejected.jsonl").read_bytes() == b""
 
 
@@ -208,10 +219,29 @@ def test_a_picture_that_is_missing_or_elsewhere_is_left_out_and_noted(tmp_path: 
     names = ["there.png", "missing.png", "../shop.yaml", "/etc/hostname", "link.png"]
     folder = source(tmp_path / "source", products=[product("p1", pictures=names)])
     (folder / "pictures").mkdir()
-    (folder / "pictures" / "there.png").write_bytes(b"pixels")
+    Image.new("RGB", (8, 8)).save(folder / "pictures" / "there.png")
     (folder / "pictures" / "link.png").symlink_to(folder / "shop.yaml")
     report = run(folder, tmp_path / "shop")
     assert [note.text.split("'")[1] for note in report.notes] == names[1:]
+    with SqliteShop.open(tmp_path / "shop") as shop:
+        found = shop.product("p1")
+    assert found is not None
+    assert found.pictures == ("there.png",)
+
+
+def test_a_broken_or_giant_picture_is_left_out_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["broken.png", "giant.png", "there.png"]
+    folder = source(tmp_path / "source", products=[product("p1", pictures=names)])
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "broken.png").write_bytes(b"pixels")
+    Image.new("1", (40, 40)).save(folder / "pictures" / "giant.png")
+    Image.new("RGB", (8, 8)).save(folder / "pictures" / "there.png")
+    monkeypatch.setattr(pictures, "MAX_PICTURE_PIXELS", 1_000)
+    report = run(folder, tmp_path / "shop")
+    assert [note.text for note in report.notes] == [
+        "picture 'broken.png' is no JPEG, PNG, WebP or GIF picture, or a broken one: left out",
+        "picture 'giant.png' has more than 1,000 pixels: left out",
+    ]
     with SqliteShop.open(tmp_path / "shop") as shop:
         found = shop.product("p1")
     assert found is not None
@@ -383,19 +413,19 @@ def test_an_import_killed_midway_leaves_the_old_shop_and_can_be_repeated(tmp_pat
     shop_dir = tmp_path / "shop"
     old = source(tmp_path / "old", products=[product("p1", pictures=["p1.png"])])
     (old / "pictures").mkdir()
-    (old / "pictures" / "p1.png").write_bytes(b"old")
+    (old / "pictures" / "p1.png").write_bytes(RED)
     run(old, shop_dir)
     new = source(tmp_path / "new", products=[product(f"n{n}", pictures=["p1.png"]) for n in range(150)])
     (new / "pictures").mkdir()
-    (new / "pictures" / "p1.png").write_bytes(b"new")
+    (new / "pictures" / "p1.png").write_bytes(BLUE)
     killed = subprocess.run([sys.executable, "-c", KILLED_MIDWAY, new, shop_dir], check=False, cwd=Path(__file__).parents[3])
     assert killed.returncode == -signal.SIGKILL
     with SqliteShop.open(shop_dir) as shop:
         assert [product.id for product in shop.products()] == ["p1"]
-        assert shop.picture("p1.png").read_bytes() == b"old"
+        assert shop.picture("p1.png").read_bytes() == RED
     assert run(new, shop_dir).accepted["products"] == 150
     with SqliteShop.open(shop_dir) as shop:
-        assert shop.picture("p1.png").read_bytes() == b"new"
+        assert shop.picture("p1.png").read_bytes() == BLUE
     assert len(list((shop_dir / "pictures").iterdir())) == 1
 
 

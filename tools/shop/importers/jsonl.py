@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from tools.kit.errors import ImportFailed
+from tools.shop.importers.pictures import UnusablePicture, check_picture
 from tools.shop.importers.source import (
     MAX_LINE_BYTES,
     Entry,
@@ -63,9 +64,15 @@ def read_info(path: Path) -> ShopInfo:
 
 
 def _with_pictures(where: str, product: Product, folder: Path) -> Iterator[Entry]:
-    files = {name: file for name in product.pictures if (file := file_below(folder, name))}
+    files: dict[str, Path] = {}
     for name in product.pictures:
-        if name not in files:
+        file = file_below(folder, name)
+        if file is None:
             yield Note(where, f"picture '{name}' is not in pictures/: left out")
-    kept = tuple(name for name in product.pictures if name in files)
-    yield Located(where, product.model_copy(update={"pictures": kept}), files)
+            continue
+        try:
+            check_picture(file)
+            files[name] = file
+        except UnusablePicture as error:
+            yield Note(where, f"picture '{name}' {error}: left out")
+    yield Located(where, product.model_copy(update={"pictures": tuple(files)}), files)

@@ -17,12 +17,14 @@ import pytest
 from counter import Launch, Serving
 from PIL import Image
 from places import PICTURES, shared_data
+from rich.console import Console
 from test_pages_served import chat, identify, say, sign_in
 
 from agent.events import Event, Said
-from agent.resources import Opened
+from agent.resources import Opened, shop_folder
 from agent.server.services import Backing
 from agent.settings import Settings
+from eval.conversation import beside
 from tools.kit.clock import system_clock
 
 pytestmark = pytest.mark.real
@@ -39,11 +41,13 @@ WAIT_MS = 180_000
 @pytest.fixture(scope="module")
 def served(demo: Opened, settings: Settings) -> Iterator[Serving]:
     demo.load_model()
-    given = {name: getattr(demo, name) for name in ("agent", "shop", "catalog", "desk", "review", "reindex")}
-    serving = Serving(Backing(**given, settings=settings, clock=system_clock, is_demo=True))
-    serving.start()
-    yield serving
-    serving.close()
+    # On a copy: what is cancelled here would be cancelled for the tests that come after.
+    with beside(demo, shop_folder(settings, "demo", Console(quiet=True)), system_clock) as place:
+        given = {name: getattr(place.opened, name) for name in ("agent", "shop", "catalog", "desk", "review", "reindex")}
+        serving = Serving(Backing(**given, settings=settings, clock=system_clock, is_demo=True))
+        serving.start()
+        yield serving
+        serving.close()
 
 
 @pytest.fixture(scope="module")

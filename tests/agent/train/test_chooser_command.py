@@ -85,7 +85,7 @@ def test_it_learns_from_the_shops_own_labels_too(trained: Trained, tmp_path: Pat
     for part in (
         "| en-own | 1 |",
         "| joined | 91.2% | 90.0% | 92.4% | 0.032 |",
-        "en-9 and zh-9",
+        "en-11 and zh-11",
         "rank 16",
         "25% of the sentences",
     ):

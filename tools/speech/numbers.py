@@ -61,12 +61,16 @@ def digits_of(text: str, language: Language) -> str:
     return "".join(character for character in as_written(text, language) if character.isdigit())
 
 
-def is_number(text: str, language: Language, sound: Sound) -> bool:
-    """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has."""
+def is_number(text: str, language: Language, sound: Sound, *, is_unsure: bool = False) -> bool:
+    """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has.
+
+    Where it `is_unsure`, up to half of it may be letters ("6 or 2 5 1 7", "1 A 0 A 2 5").
+    """
     written = as_written(text, language)
-    if not written or re.search(r"[^\W\d_]", written):
-        return False
     digits = len(digits_of(text, language))
+    letters = len(re.findall(r"[^\W\d_]", written))
+    if letters > (digits / 2 if is_unsure else 0):
+        return False
     return digits >= _SHORTEST_NUMBER or (digits > 0 and len(bursts(sound)) >= _SHORTEST_NUMBER)
 
 

@@ -64,7 +64,7 @@ def digits_of(text: str, language: Language) -> str:
 def is_number(text: str, language: Language, sound: Sound, *, is_unsure: bool = False) -> bool:
     """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has.
 
-    Where it `is_unsure`, up to half of it may be letters ("6 or 2 5 1 7", "1 A 0 A 2 5").
+    Where it `is_unsure`, up to half of it may be letters ("4 or 9 3 0 2").
     """
     written = as_written(text, language)
     digits = len(digits_of(text, language))

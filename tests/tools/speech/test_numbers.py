@@ -30,8 +30,8 @@ def test_only_a_number_and_nothing_else_is_one() -> None:
     assert not is_number("my order is 4217", "en", SOUND)
     assert not is_number("42", "en", SOUND)
     assert is_number("42", "en", beeps(4)), "two digits were lost"
-    assert is_number("6 or 2 5 1 7", "en", SOUND, is_unsure=True)
-    assert not is_number("6 or 2 5 1 7", "en", SOUND)
+    assert is_number("4 or 9 3 0 2", "en", SOUND, is_unsure=True)
+    assert not is_number("4 or 9 3 0 2", "en", SOUND)
     assert not is_number("my order is 4217", "en", SOUND, is_unsure=True)
     assert not is_number("Yes.", "en", beeps(4))
 

@@ -378,13 +378,14 @@ def _question(turn: TurnContext, first: str, second: str, wish: str) -> AIMessag
 
 def _spoken(chosen: ToolCall, turn: TurnContext) -> ToolCall:
     """The call without what the customer never said: a model may make up an order number, or which of those shown is meant."""
-    if chosen["name"] == search_products.name and wants_cheaper(turn.said):
-        # Cheaper than all that was shown is none of it.
-        return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "product"}}
     order = str(chosen["args"].get("order") or "").strip().lstrip("#").lower()
-    if chosen["name"] != track_order.name or (order and order in " ".join((*turn.earlier, turn.said)).lower()):
-        return chosen
-    return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name != "order"}}
+    made_up = set()
+    if chosen["name"] == track_order.name and not (order and order in " ".join((*turn.earlier, turn.said)).lower()):
+        made_up = {"order"}
+    elif chosen["name"] == search_products.name and wants_cheaper(turn.said):
+        # Cheaper than all that was shown is none of it.
+        made_up = {"product"}
+    return {**chosen, "args": {name: value for name, value in chosen["args"].items() if name not in made_up}}
 
 
 def _allowed(shares: dict[str, float], sure: float, *, has_photo: bool) -> list[str]:

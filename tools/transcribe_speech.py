@@ -68,7 +68,7 @@ _VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0, max_speech_durat
 _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,asf"
 _RATES = range(4_000, 400_000)
 
-_UNSURE_LOGPROB = -0.6
+_LETTERS_LOGPROB = -0.6
 """Below it a digit may have been heard as a letter or a short word."""
 
 # A few digits alone are taken for many a language.
@@ -123,7 +123,7 @@ class Reading:
     @property
     def is_number(self) -> bool:
         """Whether it is a number and nothing else."""
-        return is_number(self.written.text, self.language, self.window, is_unsure=self.written.logprob < _UNSURE_LOGPROB)
+        return is_number(self.written.text, self.language, self.window, is_unsure=self.written.logprob < _LETTERS_LOGPROB)
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,8 @@ class Transcriber:
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
         if says_twice(written.text) or is_invented(written.text, written.silence, written.logprob):
             # What a short window makes nothing of, single digits above all, the whole one may.
-            encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
+            if code == "en":
+                encoded = self._whisper.encode(window, WHOLE_WINDOW_S)
             written = self._whisper.write_down(encoded, code)
         return _reading(window, code, encoded, written)
 

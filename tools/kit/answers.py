@@ -98,17 +98,6 @@ def wants_person(text: str) -> bool:
     return bool(_pattern("person").search(_plain(text)))
 
 
-def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
-    """Those of `tools` whose own words the text uses: "send it back" is quote_return's; "I don't want my money back" is not."""
-    plain = _plain(text)
-    return frozenset(
-        tool
-        for tool in tools
-        if tool in prompt_data("words.yaml")["wants"]
-        and any(not _NOT_WANTED.search(plain[: found.start()]) for found in _pattern("wants", tool).finditer(plain))
-    )
-
-
 _NOT_WANTED = re.compile(
     r"(?:\b(?:don'?t|do not|not|no)\b(?: want| need)?(?: to)?(?: a| my| the| any)?|(?:不要|不想|不用|别|没说)(?:给我)?)\s*$",
     re.I,
@@ -133,6 +122,17 @@ def wants_like_it(text: str) -> bool:
 def wants_for_me(text: str) -> bool:
     """Whether the text asks for anything that suits the customer, whatever product that is."""
     return bool(_pattern("for_me").search(_plain(text)))
+
+
+def wants(text: str, tools: Iterable[str]) -> frozenset[str]:
+    """Those of `tools` whose own words the text uses: "send it back" is quote_return's; "I don't want my money back" is not."""
+    plain = _plain(text)
+    return frozenset(
+        tool
+        for tool in tools
+        if tool in prompt_data("words.yaml")["wants"]
+        and any(not _NOT_WANTED.search(plain[: found.start()]) for found in _pattern("wants", tool).finditer(plain))
+    )
 
 
 def names_no_thing(text: str) -> bool:

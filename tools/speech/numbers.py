@@ -5,7 +5,7 @@ reading that knows nothing but digits errs elsewhere: what two of them hear alik
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -99,13 +99,12 @@ def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -
     parts = [(start + int(_SILENCE_S * SAMPLE_RATE), end + int(_SILENCE_S * SAMPLE_RATE)) for start, end in parts]
     slow = whisper.encode(with_pauses(sound, parts))
     heard = [digits_of(first, language)]
-    for only_digits in (False, True):
-        digits = (
-            whisper.write_digits(slow, language, len(parts))
-            if only_digits
-            else digits_of(whisper.write_down(slow, language).text, language)
-        )
-        if digits and digits in heard:
+    readings: tuple[Callable[[], str], ...] = (
+        lambda: digits_of(whisper.write_down(slow, language).text, language),
+        lambda: whisper.write_digits(slow, language, len(parts)),
+    )
+    for read in readings:
+        if (digits := read()) and digits in heard:
             return digits, True
         heard.append(digits)
     first_slow = heard[1] or heard[0]

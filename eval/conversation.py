@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,6 +48,13 @@ class Exchange:
     turn: Turn
     seconds: float
     model_calls: int
+
+
+def without_references(reply: str, sources: Iterable[str]) -> str:
+    """An answer without the references of what was quoted or done, as the facts' sources name them: they are new every time."""
+    for source in sources:
+        reply = reply.replace(source.removeprefix("quote:"), "") if source.startswith("quote:") else reply
+    return reply
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from agent.resources import Opened
 from agent.server.scenarios import scenario_of
 from agent.server.store import STORE, Store
 from agent.settings import Settings
-from eval.conversation import Exchange, apart, beside
+from eval.conversation import Exchange, apart, beside, without_references
 from eval.playing import VARIANTS, Moved, missing, play
 from eval.running import noon_of, shop_of_a_day
 from eval.scenario import Scenario
@@ -120,10 +120,4 @@ def _rules(turn: Turn) -> list[str]:
 
 
 def _without_ids(turn: Turn) -> str:
-    """The answer without the reference of what was done, which is new every time."""
-    text = turn.reply
-    for step in turn.steps:
-        for fact in step.facts:
-            if fact.source.startswith("quote:"):
-                text = text.replace(fact.source.removeprefix("quote:"), "")
-    return text
+    return without_references(turn.reply, [fact.source for step in turn.steps for fact in step.facts])

@@ -1,9 +1,10 @@
 """What a run came to: rates by suite and tag, failures by cause; and how two runs differ."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from eval.conversation import without_references
 from eval.running import Play
 from eval.scores import paired, pass_hat
 
@@ -114,4 +115,9 @@ def _all_pass(plays: Sequence[Play]) -> bool:
 
 
 def _answers(play: Play) -> list[tuple[list[str], str]]:
-    return [([step["tool"] for step in each["turn"]["steps"]], each["turn"]["reply"]) for each in play.turns]
+    turns = [each["turn"] for each in play.turns]
+    return [([step["tool"] for step in turn["steps"]], without_references(turn["reply"], _sources(turn))) for turn in turns]
+
+
+def _sources(turn: Mapping[str, Any]) -> list[str]:
+    return [fact["source"] for step in turn["steps"] for fact in step["facts"]]

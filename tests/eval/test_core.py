@@ -85,6 +85,19 @@ def test_two_runs_are_compared_scenario_by_scenario(plays: list[Play]) -> None:
     assert comparison_of(right, right)["changed"] == []
 
 
+def test_an_answer_with_another_reference_is_the_same_answer(plays: list[Play]) -> None:
+    def with_id(play: Play, reference: str, reply: str) -> Play:
+        turn = play.turns[0]["turn"] | {
+            "steps": [{"tool": "commit_quote", "facts": [{"text": "", "source": f"quote:{reference}"}]}],
+            "reply": reply.format(reference),
+        }
+        return play.model_copy(update={"turns": ({**play.turns[0], "turn": turn},)})
+
+    done = with_id(plays[0], "q-one", "Done: {}.")
+    assert comparison_of([done], [with_id(plays[0], "q-two", "Done: {}.")])["other_answers"] == []
+    assert comparison_of([done], [with_id(plays[0], "q-two", "Not done: {}.")])["other_answers"] == [plays[0].title]
+
+
 def test_other_rules_are_told_by_the_answers_that_they_change(demo: Opened, clock: Moved, place: Place, tmp_path: Path) -> None:
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     text = (DEMO_SOURCE / "policy.yaml").read_text("utf-8")

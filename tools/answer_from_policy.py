@@ -111,9 +111,14 @@ def _names_more(exception: Clause, rule: Clause, asked: str) -> bool:
     return bool(_words(asked) & (words(exception) - words(rule)) - _COMMON)
 
 
+# What any customer does with any product tells of no exception either.
 _COMMON = frozenset(
-    "and any are but can could does for from have how its just not our some that the their them they this was were what when "
-    "where which who why will with would you your".split()
+    word.rstrip("s")
+    for word in (
+        "and any are but can could does for from have how its just not our some that the their them they this was were what when "
+        "where which who why will with would you your bought buy buying get got had has like need order ordered purchase purchased "
+        "something thing things want"
+    ).split()
 )
 
 

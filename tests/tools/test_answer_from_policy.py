@@ -31,7 +31,8 @@ UNDERWEAR = clause("RET-4", en="Underwear cannot be returned.", zh="内衣不能
 REFUND = clause("REF-1", topic="refunds", en="Refunds take 5 days.", zh="退款需要 5 天。")
 ENGLISH = clause("EN-1", topic="shipping", en="We ship to Canada.")
 KNOWN = clause("FAQ-1", topic="shipping", en="We ship on weekdays.", zh="工作日发货。", asked=["do you ship on sundays"])
-RULES = (GENERAL, UNDERWEAR, REFUND, ENGLISH, KNOWN)
+BARGAIN = clause("RET-7", en="Last pieces cannot be returned.", overrides=["RET-1"], asked=["return what I bought on sale"])
+RULES = (GENERAL, UNDERWEAR, BARGAIN, REFUND, ENGLISH, KNOWN)
 
 
 def answered(said: str, language: Language, *likenesses: tuple[Clause, float]) -> Facts:
@@ -68,6 +69,12 @@ def test_a_clause_of_the_same_topic_that_is_as_near_is_quoted_too() -> None:
 def test_an_exception_that_the_question_names_is_quoted_instead_of_its_rule() -> None:
     facts = answered("can I return underwear", "en", (GENERAL, 0.95), (UNDERWEAR, 0.93))
     assert [fact.source for fact in facts.facts] == ["clause:RET-4"]
+
+
+def test_words_that_every_customer_uses_name_no_exception() -> None:
+    near = ((GENERAL, 0.95), (BARGAIN, 0.91))
+    assert [fact.source for fact in answered("can this that I bought go back", "en", *near).facts] == ["clause:RET-1"]
+    assert [fact.source for fact in answered("I bought it on sale", "en", *near).facts] == ["clause:RET-7"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -8,7 +8,7 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,7 @@ from tools.kit.errors import UnreadableVoice, WeightsUnavailable
 from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
-from tools.speech.invented import is_invented, says_twice, without_repeats
+from tools.speech.invented import is_invented, said_once, says_twice, without_repeats
 from tools.speech.numbers import bursts, digits_of, doubtful_runs, hear_again, is_number
 from tools.speech.whisper import SAMPLE_RATE, SHORT_WINDOW_S, TIGHT_WINDOW_S, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Written
 from tools.speech.written import as_written
@@ -75,7 +75,7 @@ _LETTERS_LOGPROB = -0.6
 _FOREIGN = 0.8
 _SWITCH = 0.8
 # Below this mean log-probability what is read in a shorter window is worse than what is read in the usual one.
-_SURE = {"en": -0.5, "zh": -0.3}
+_SURE = {"en": -1.0, "zh": -0.3}
 _AROUND_S = 0.15
 
 
@@ -184,6 +184,8 @@ class Transcriber:
         if not is_wanted():
             return None
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
+        # What a tight window says twice was said once.
+        written = replace(written, text=said_once(written.text))
         is_sure = written.logprob >= _SURE.get(code, 0.0) and not says_twice(written.text)
         return _reading(window, code, encoded, written), is_sure
 

@@ -39,8 +39,24 @@ def without_repeats(text: str) -> str:
 
 def says_twice(text: str) -> bool:
     """Whether the text is something and the same again ("Enter 41. Enter 41."): said so seldom that it is worth another reading."""
-    signs = "".join(character for character in text.lower() if character.isalnum())
+    signs = _signs(text)
     return any(
         len(signs) % times == 0 and signs == signs[: len(signs) // times] * times and len(signs) // times > 2
         for times in (2, 3, 4)
     )
+
+
+def said_once(text: str) -> str:
+    """Of a text that is something and the same again the first time. Digits alone stay: "55 55" can be an order."""
+    words = text.split()
+    if any(map(str.isalpha, text)):
+        for times in (4, 3, 2):
+            length, rest = divmod(len(words), times)
+            said = {_signs(" ".join(words[at : at + length])) for at in range(0, len(words), max(length, 1))}
+            if length and not rest and len(said) == 1:
+                return " ".join(words[:length])
+    return text
+
+
+def _signs(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())

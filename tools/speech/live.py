@@ -1,9 +1,10 @@
 """Speech that is written down while it goes on: partial text as the customer speaks, the final text as soon as they stop.
 
 The sound is cut into windows as that of a recording is. What comes later changes only the last one: that one is read again and again,
-quickly, and what two readings in a row agree on is shown as settled. As soon as a silence begins, all that was said is read, so that it is
-there when the silence turns out to be the end. A quick reading is good enough where the model is sure of it; else, and where there is a
-number to make sure of, more readings follow.
+quickly, and what two readings in a row agree on is shown as settled. As soon as the sound dips, between two words or at the end, all that
+was said is read, so that it is there when the dip turns out to be the end; where nothing dips, now and then. A reading that the next dip
+overtakes is dropped halfway. A quick reading is good enough where the model is sure of it; else, and where there is a number to make sure
+of, more readings follow.
 Source: Macháček et al. 2023, arXiv:2307.14743 (LocalAgreement), on Whisper; Silero VAD for the end of speech.
 """
 
@@ -31,9 +32,13 @@ from tools.transcribe_speech import (
 END_SILENCE_S = 0.8
 """Silence after which somebody has finished speaking; shorter ones are for thinking."""
 PAUSE_S = 0.1
-"""Silence at which all that was said is read, in case it is the end."""
-STEP_S = 0.6
-"""New sound that is worth another reading while somebody speaks."""
+"""Silence at which what was read quickly is read for good."""
+DIP_S = 0.05
+"""Quiet at which all that was said is read, in case it is the end: no longer than between two words."""
+STEP_S = 1.0
+"""New sound that is worth another reading while somebody speaks and nothing dips: a reading is in the way of the one at the end."""
+_TAIL_S = 0.12
+"""How much later than the sound the end-of-speech finder may put the end of it."""
 _LOOK_BACK_S = 1
 
 
@@ -58,6 +63,7 @@ class Listener:
         """Where the last one begins."""
         self._speech: list[tuple[int, int]] = []
         """In the last one."""
+        self._loud_end = 0
         self._spoken_before_cut = 0
         self._reading: Reading | None = None
         self._is_sure = False
@@ -96,13 +102,12 @@ class Listener:
         self._take()
         if not self._is_speech:
             return None
-        is_silent = self._silence_s >= PAUSE_S
-        if self._read_to >= self._speech_end:
-            if not is_silent or self._final is not None:
+        if not self._lacks_the_end():
+            if self._silence_s < PAUSE_S or self._final is not None:
                 return None
             self._settle()
-        elif is_silent or len(self._sound) - self._read_to >= STEP_S * SAMPLE_RATE:
-            if not self._read(lambda: not (self._is_over and self._lacks_the_end())):
+        elif self._quiet_s >= DIP_S or len(self._sound) - self._read_to >= STEP_S * SAMPLE_RATE:
+            if not self._read(self._is_wanted):
                 return None
         else:
             return None
@@ -110,16 +115,24 @@ class Listener:
 
     def finish(self) -> Transcript:
         """The text of all that was said: read already if the customer had fallen silent."""
+        self._take()
         if self._lacks_the_end() and self._is_speech:
             self._read()
         return self._final or self._settle()
 
     def _lacks_the_end(self) -> bool:
         """Whether something was said that no reading covers."""
+        # The end-of-speech finder takes a soft word at the end for silence, and some of the silence for speech.
+        return self._read_to < max(self._loud_end, self._speech_end - int(_TAIL_S * SAMPLE_RATE))
+
+    def _is_wanted(self) -> bool:
+        """Whether a reading that is under way is still of use: nothing was said after it that is to be read at once."""
         self._take()
-        # The end-of-speech finder takes a soft word at the end for silence.
-        loud = [self._cut + end for _, end in bursts(self._sound[self._cut :])[-1:]]
-        return self._read_to < max([self._speech_end, *loud])
+        return not (self._lacks_the_end() and (self._is_over or self._quiet_s >= DIP_S))
+
+    @property
+    def _quiet_s(self) -> float:
+        return (len(self._sound) - self._loud_end) / SAMPLE_RATE
 
     def _take(self) -> None:
         """Look at the sound that has come."""
@@ -133,6 +146,8 @@ class Listener:
             self._sound = np.concatenate([self._sound, samples])
             at = ended[-1][1] if ended else 0
             self._speech = ended + [(at + start, at + end) for start, end in spoken_parts(self._sound[self._cut + at :])]
+            loud = bursts(self._sound[self._cut :])
+            self._loud_end = self._cut + (loud[-1][1] if loud else 0)
 
     def _read(self, is_wanted: Callable[[], bool] = lambda: True) -> bool:
         """Read the last window, and for good those before it that have become complete; whether it was wanted until the end."""

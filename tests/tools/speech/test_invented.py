@@ -1,6 +1,6 @@
 import pytest
 
-from tools.speech.invented import is_invented, says_twice, without_repeats
+from tools.speech.invented import is_invented, said_once, says_twice, without_repeats
 
 
 def test_sign_offs_of_subtitles_are_believed_only_of_clear_speech() -> None:
@@ -38,3 +38,17 @@ def test_what_is_said_twice_is_told() -> None:
     assert not says_twice("Enter 41.")
     assert not says_twice("")
     assert not says_twice("5 5 5 5")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Enter 41. Enter 41.", "Enter 41."),
+        ("repeat Repeat repeat. repeat", "repeat"),
+        ("no, no, that is no good", "no, no, that is no good"),
+        ("5512 5512", "5512 5512"),
+        ("", ""),
+    ],
+)
+def test_what_is_nothing_but_the_same_again_is_kept_once_unless_it_is_a_number(written: str, kept: str) -> None:
+    assert said_once(written) == kept

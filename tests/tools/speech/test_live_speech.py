@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tools.speech.live import END_SILENCE_S, STEP_S, Listener
+from tools.speech.live import DIP_S, END_SILENCE_S, STEP_S, Listener
 from tools.speech.voice import EspeakVoice
 from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Written
 from tools.transcribe_speech import Heard, Reading, decode_recording
@@ -122,6 +122,17 @@ def test_a_reading_that_the_end_of_the_sound_overtakes_is_dropped_and_nothing_is
     assert listener.read() is None
     assert len(listener.finish().text.split()) == int(10 * len(sentence) / SAMPLE_RATE)
     assert len(hearing.glanced_s) == 2
+
+
+def test_a_reading_that_the_next_quiet_overtakes_is_dropped_and_begun_again_with_all_of_it(sentence: Sound) -> None:
+    hearing = Hearing()
+    hearing.listener = listener = Listener(hearing)
+    listener.hear(pcm(sentence[: len(sentence) // 2]))
+    hearing.meanwhile = [pcm(np.concatenate([sentence[len(sentence) // 2 :], silence(2 * DIP_S)]))]
+    assert listener.read() is None
+    partial = listener.read()
+    assert partial is not None
+    assert len(partial.text.split()) >= int(10 * len(sentence) / SAMPLE_RATE)
 
 
 def test_of_long_speech_the_earlier_windows_are_read_for_good_only_once(sentence: Sound) -> None:

@@ -1,6 +1,6 @@
 """Who is talking, what was shown and what was said: read back from a conversation's messages, never stored twice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,6 +86,16 @@ def current_turn(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         if isinstance(messages[index], HumanMessage):
             return list(messages[index + 1 :])
     return list(messages)
+
+
+def tools_run(messages: Sequence[AnyMessage]) -> Iterator[tuple[str, dict[str, Any], Facts | None]]:
+    """Each tool's name, what it was called with, and the facts it found (None if it failed), in order."""
+    asked: dict[str | None, dict[str, Any]] = {}
+    for message in messages:
+        if isinstance(message, AIMessage):
+            asked |= {call["id"]: call["args"] for call in message.tool_calls}
+        elif isinstance(message, ToolMessage):
+            yield message.name or "", asked.get(message.tool_call_id, {}), facts_of(message)
 
 
 def past_of(messages: Sequence[AnyMessage]) -> Past:

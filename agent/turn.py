@@ -30,7 +30,7 @@ from agent.models.stopping import Stopped, check_stopped
 from agent.promises import PromiseCheck
 from agent.prompts import static_prefix
 from agent.review import Noted, ReviewList, ReviewUnusable, Thumb, Wish
-from agent.session import Past, Session, current_turn, facts_of, past_of
+from agent.session import Past, Session, current_turn, facts_of, past_of, tools_run
 from agent.settings import TurnSettings
 from agent.turn_context import Meter, TurnContext
 from agent.writing import Question, made_reply
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 STOPPED = "the customer stopped the answer"
 """In the trace."""
+MOST_TRIED = 20
+"""Steps of a conversation that a person who takes over is told of, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -486,8 +488,9 @@ class Agent:
         return messages, entries[-1].entry if entries else read
 
     def _packet(self, session: Session, config: Any, said: str, handoff: Handoff, steps: Sequence[Step]) -> Packet:
-        """What the person who takes over has to know."""
-        past = past_of(self._graph.get_state(config).values.get("messages", []))
+        """What the person who takes over has to know; `steps` are those of the last message."""
+        messages: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
+        past = past_of(messages)
         customer = self._shop.customer(session.customer_id or past.customer_id or "")
         transcript: list[Spoken] = []
         for question, reply in past.turns:
@@ -500,8 +503,12 @@ class Agent:
             customer_id=customer.id if customer else None,
             customer_name=customer.name if customer else None,
             steps=tuple(
-                Tried(tool=step.tool, arguments=step.arguments, outcome=" ".join(fact.text for fact in step.facts)[:500])
-                for step in steps
+                Tried(
+                    tool=tool,
+                    arguments=arguments,
+                    outcome=" ".join(fact.text for fact in found.facts)[:500] if found else "failed",
+                )
+                for tool, arguments, found in list(tools_run(messages))[-MOST_TRIED:]
             ),
             facts=tuple(fact for step in steps for fact in step.facts),
             pending_quote=past.quote.model_dump(mode="json") if past.quote else None,

@@ -640,6 +640,17 @@ def test_an_angry_customer_gets_a_person(copy: DemoCopy, unheard: Agent, custome
     assert is_chinese(turn.reply) == (customer == "c002")
 
 
+def test_whoever_takes_over_sees_all_that_was_tried_in_the_conversation(copy: DemoCopy) -> None:
+    talk = copy.talk("c006")
+    talk.say("I'd like to return the fleece")
+    talk.say("how long do refunds take?")
+    talk.say("I want to talk to a human")
+    steps = copy.desk.packet("t").steps
+    assert [step.tool for step in steps] == ["quote_return", "answer_from_policy", "hand_to_human"]
+    assert "refund" in steps[1].outcome.lower()
+    assert steps[1].arguments["question"] == "how long do refunds take?"
+
+
 @pytest.mark.parametrize("said", ["转人工", "I want to talk to a human", "this is a scam"])
 def test_a_person_can_be_had_in_the_middle_of_a_question(copy: DemoCopy, said: str) -> None:
     talk = copy.talk("c006")

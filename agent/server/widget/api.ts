@@ -1,5 +1,6 @@
 /** The server's HTTP interface for one conversation; knows nothing of what is shown. */
 
+import type { Waiting } from "./chat";
 import type { Clause, History, Identity, Language, Page, Session, Upload } from "./wire";
 
 /** The server's "no": `text` is for the customer, `reference` for whoever looks into it. */
@@ -73,6 +74,19 @@ export class Api {
       remember(slot, begun.session);
     }
     return begun;
+  }
+
+  /** What waited to be sent in this conversation when the page was left. */
+  keptWaiting(): Waiting[] {
+    const kept = recall(this.key(`waiting:${this.session!.conversation}`), "sessionStorage");
+    return kept === null ? [] : (JSON.parse(kept) as Waiting[]);
+  }
+
+  keepWaiting(waiting: Waiting[]): void {
+    if (!this.session) return;
+    // A photo's address in this browser ends with the page.
+    const kept = waiting.map(({ upload, ...each }) => ({ ...each, upload: upload && { kind: upload.kind } }));
+    remember(this.key(`waiting:${this.session.conversation}`), kept.length ? JSON.stringify(kept) : null, "sessionStorage");
   }
 
   private key(slot: string): string {
@@ -159,19 +173,21 @@ export async function refusal(response: Response): Promise<Refused> {
   return new Refused(response.status, error?.code ?? UNSPOKEN, error?.message ?? "", error?.reference ?? null);
 }
 
+type Place = "localStorage" | "sessionStorage";
+
 // A browser may forbid a page its storage; then the conversation lasts as long as the page.
-function recall(key: string): string | null {
+function recall(key: string, place: Place = "localStorage"): string | null {
   try {
-    return localStorage.getItem(key);
+    return window[place].getItem(key);
   } catch {
     return null;
   }
 }
 
-function remember(key: string, value: string | null): void {
+function remember(key: string, value: string | null, place: Place = "localStorage"): void {
   try {
-    if (value === null) localStorage.removeItem(key);
-    else localStorage.setItem(key, value);
+    if (value === null) window[place].removeItem(key);
+    else window[place].setItem(key, value);
   } catch {
     return;
   }

@@ -41,6 +41,13 @@ export interface Message {
   kept?: boolean;
 }
 
+/** What was said while an answer was being written. */
+export interface Waiting {
+  id: string;
+  said: Said;
+  upload?: Message["upload"];
+}
+
 /** What the page that holds the widget is told. */
 export interface Told {
   message: { id: string; role: Message["role"]; text: string };
@@ -59,6 +66,10 @@ export class Chat {
   readonly state = signal<"idle" | "starting" | "ready" | "failed">("idle");
   readonly open = signal(false);
   readonly unread = signal(0);
+  /** What the customer is writing. */
+  readonly draft = signal("");
+  /** Sent one after the other, each once the answer before it is there. */
+  readonly waiting = signal<Waiting[]>([]);
   readonly run = signal<string | null>(null);
   /** The tool at work. */
   readonly tool = signal<string | null>(null);
@@ -107,9 +118,11 @@ export class Chat {
         }
         this.messages.value = messages;
         this.handOver(typeof history.handover === "string" ? { state: history.handover, staff: null } : history.handover);
+        this.waiting.value = this.api.keptWaiting();
         this.state.value = "ready";
       });
       if (history.activeRun) void this.read(history.activeRun, null);
+      else this.sendNext();
       this.listen();
     } catch (error) {
       if (round !== this.round) return;
@@ -135,7 +148,7 @@ export class Chat {
   async restart(): Promise<void> {
     this.leave();
     batch(() => {
-      this.messages.value = [];
+      this.messages.value = this.waiting.value = [];
       this.handover.value = null;
       this.signInFailed.value = false;
     });
@@ -152,9 +165,13 @@ export class Chat {
     this.state.value = "idle";
   }
 
-  /** Say something, or answer a quote. `preview` is the photo's own address in this browser. */
+  /** Say something, or answer a quote. While an answer is being written, words wait; a quote is only answered as it is shown. */
   async send(said: Said, upload?: Message["upload"]): Promise<void> {
-    if (this.run.value || this.state.value !== "ready") return;
+    if (this.state.value !== "ready") return;
+    if (this.run.value) {
+      if (!said.agreeTo && !said.decline) this.wait([...this.waiting.value, { id: crypto.randomUUID(), said, upload }]);
+      return;
+    }
     this.trouble.value = null;
     const runId = crypto.randomUUID();
     this.run.value = runId;
@@ -166,18 +183,36 @@ export class Chat {
     await this.read(runId, { ...said, ...page });
   }
 
+  /** Do not send what waits; its words are the customer's to change. */
+  takeBack({ id, said }: Waiting): void {
+    this.wait(this.waiting.value.filter((each) => each.id !== id));
+    this.draft.value = [said.text, this.draft.value].filter(Boolean).join("\n");
+  }
+
+  private wait(waiting: Waiting[]): void {
+    this.waiting.value = waiting;
+    this.api.keepWaiting(waiting);
+  }
+
+  private sendNext(): void {
+    const [next, ...rest] = this.waiting.value;
+    if (!next) return;
+    this.wait(rest);
+    void this.send(next.said, next.upload);
+  }
+
   settle(quote: Quote, answer: "agreeTo" | "decline"): Promise<void> {
     this.changeQuote(quote.id, { quoteState: "working" });
     return this.send({ text: "", [answer]: quote.id });
   }
 
-  /** Stop the answer that is being written; what was said so far stays said. */
   /** Be silent: somebody speaks, or wants no more of it. */
   hush(): void {
     this.reading.value?.stop.abort();
     this.reading.value = null;
   }
 
+  /** Stop the answer that is being written; what was said so far stays said. */
   async stop(): Promise<void> {
     if (this.run.value) await this.api.stop(this.run.value).catch((error: unknown) => this.complain(error));
   }
@@ -240,6 +275,7 @@ export class Chat {
       if (message?.text) this.arrived(message);
     });
     this.listen();
+    this.sendNext();
   }
 
   /** Hear what a person writes: while the chat is open, or as long as a person is asked for. */

@@ -18,7 +18,8 @@ interface Photo {
 export function Composer({ dropped }: { dropped: File | null }) {
   const { chat, server } = useParts();
   const words = useWords();
-  const [text, setText] = useState("");
+  const text = chat.draft.value;
+  const setText = (said: string) => (chat.draft.value = said);
   const [dictation, setDictation] = useState<Dictation | null>(null);
   const [photo, setPhoto] = useState<Photo | null>(null);
   const trouble = chat.trouble.value;
@@ -27,7 +28,8 @@ export function Composer({ dropped }: { dropped: File | null }) {
   const [recording, setRecording] = useState<Recording | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const running = chat.run.value !== null;
-  const ready = chat.state.value === "ready" && !running && !sending;
+  const ready = chat.state.value === "ready" && !sending;
+  const empty = !text.trim() && !photo;
 
   useEffect(() => {
     // The field grows with its text.
@@ -69,7 +71,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
 
   const submit = async () => {
     const said = text.trim();
-    if (!ready || dictation || (!said && !photo)) return;
+    if (!ready || dictation || empty) return;
     setTrouble(null);
     if (!photo) {
       setText("");
@@ -195,12 +197,13 @@ export function Composer({ dropped }: { dropped: File | null }) {
             <Icon name="dictate" />
           </button>
           <span class="space" />
-          {running ? (
+          {running && (
             <button type="button" class="go" aria-label={words("stop")} title={words("stop")} onClick={() => void chat.stop()}>
               <span class="square" />
             </button>
-          ) : (
-            <button type="submit" class="go" aria-label={words("send")} disabled={!ready || (!text.trim() && !photo)}>
+          )}
+          {!(running && empty) && (
+            <button type="submit" class="go" aria-label={words("send")} disabled={!ready || empty}>
               <Icon name="send" />
             </button>
           )}

@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Products, QuoteCard, Sources } from "./cards";
-import type { Message } from "./chat";
+import type { Message, Waiting } from "./chat";
 import { Icon } from "./icons";
 import { useParts, useWords } from "./parts";
 import { live } from "./voice";
@@ -41,7 +41,7 @@ export function Messages() {
       setAway(false);
       toEnd("instant");
     }
-  }, [messages.length]);
+  }, [messages.length, chat.waiting.value.length]);
   const top = useRef(0);
   const look = () => {
     const { scrollHeight, scrollTop, clientHeight } = list.current!;
@@ -61,6 +61,9 @@ export function Messages() {
               <Day at={message.at} before={messages[place - 1]?.at} />
               <OneMessage message={message} follows={messages[place - 1]?.role === message.role} last={message === newest} />
             </div>
+          ))}
+          {chat.waiting.value.map((each) => (
+            <InWaiting key={each.id} waiting={each} />
           ))}
           <QuickReplies />
         </div>
@@ -187,6 +190,24 @@ function FromCustomer({ message }: { message: Message }) {
         )}
       </div>
     </article>
+  );
+}
+
+/** What was said while an answer is being written. */
+function InWaiting({ waiting }: { waiting: Waiting }) {
+  const { chat } = useParts();
+  const words = useWords();
+  const { id, said, upload } = waiting;
+  return (
+    <div class="in-waiting">
+      <FromCustomer message={{ id, role: "customer", text: said.text, at: "", upload }} />
+      <p class="small" role="status">
+        {words("waits")}
+        <button type="button" class="plain" onClick={() => chat.takeBack(waiting)}>
+          {words("takeBack")}
+        </button>
+      </p>
+    </div>
   );
 }
 

@@ -57,13 +57,15 @@ def custom(name: str, value: Any) -> Event:
 
 
 class TellingServer:
-    """`script` turns what the customer said into the events of the run; everything asked of the server is in `asked`."""
+    """`script` turns what the customer said into the events of the run; everything asked of the server is in `asked`, and whose session
+    began each run in `bearers`."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.history: dict[str, Any] = {"messages": [], "pendingQuote": None, "handover": None, "activeRun": None}
         self.runs: dict[str, Run] = {}
         self.asked: list[tuple[str, str, Any]] = []
+        self.bearers: list[str] = []
         self.breaks: list[int] = []
         self.refusals: dict[str, str] = {}
         self.updates: list[Event] = []
@@ -187,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/v1/session":
             shop = {"name": {"en": "Harbour & Pine", "zh": "港松"}, "currency": "USD"}
             session = {
-                "session": "token",
+                "session": (body["identity"] or {}).get("jwt", "token"),
                 "conversation": "c-1",
                 "expires_at": "2030-01-01T00:00:00Z",
                 "signed_in": False,
@@ -195,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._json(200, session)
         elif path == "/v1/runs":
+            told.bearers.append(self.headers["Authorization"])
             run = told.begin(body)
             self._stream(run.events, lambda: run.done, run)
         elif path.endswith("/stop"):

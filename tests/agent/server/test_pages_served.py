@@ -121,7 +121,47 @@ def test_staff_take_over_write_and_give_back(opened: Opened, counter: Counter) -
     customer.get_by_text("Digital assistant", exact=True).wait_for()
 
 
-def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened, counter: Counter, browser: Any) -> None:
+def test_staff_work_with_the_keyboard_alone(opened: Opened, counter: Counter) -> None:
+    customer = opened(counter)
+    log = chat(customer, "c001")
+    say(customer, "I want to talk to a person")
+    log.get_by_text(re.compile("colleague|person")).first.wait_for()
+    counter.app.state.services.accounts.add("Mia", PASSWORD)
+    staff = opened(counter, "/console/")
+
+    def tab_to(target: Any) -> None:
+        target.wait_for()
+        for _ in range(40):
+            if target.evaluate("each => each === document.activeElement"):
+                return
+            staff.keyboard.press("Tab")
+        pytest.fail(f"{target} cannot be reached with the keyboard")
+
+    def press(target: Any) -> None:
+        tab_to(target)
+        staff.keyboard.press("Enter")
+
+    tab_to(staff.get_by_label("Name"))
+    staff.keyboard.type("Mia")
+    tab_to(staff.get_by_label("Password"))
+    staff.keyboard.type(PASSWORD)
+    staff.keyboard.press("Enter")
+    press(staff.get_by_role("link").filter(has=staff.locator(".badge.waiting")))
+    press(staff.get_by_role("button", name="Take over"))
+    customer.get_by_text("Mia is with you").wait_for()
+    tab_to(staff.get_by_label("Reply to the customer").last)
+    staff.keyboard.type("Hello, Mia here.")
+    press(staff.get_by_role("button", name="Send"))
+    log.get_by_text("Hello, Mia here.").wait_for()
+    press(staff.get_by_role("button", name="Give back").first)
+    press(staff.get_by_role("button", name="Give back").last)
+    customer.get_by_text("Digital assistant", exact=True).wait_for()
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1200, "height": 820}, {"width": 390, "height": 844}])
+def test_the_consoles_pages_have_no_violation_and_switch_language(
+    opened: Opened, counter: Counter, browser: Any, viewport: dict[str, int]
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
     customer = opened(counter)
     log = chat(customer, "c001")
@@ -129,7 +169,7 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened
     log.locator(".product").first.wait_for()
     say(customer, "I want to talk to a person")
     log.get_by_text(re.compile("colleague|person")).first.wait_for()
-    context = browser.new_context(bypass_csp=True)
+    context = browser.new_context(bypass_csp=True, viewport=viewport)
     page = context.new_page()
     page.goto(f"{counter.url}/console/")
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -137,6 +177,7 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(opened: Opened
     def check() -> None:
         found = axe.run(page, options={"runOnly": tags}).response["violations"]
         assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
     check()
     sign_in(page, counter)

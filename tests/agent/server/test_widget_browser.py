@@ -197,6 +197,40 @@ def test_the_customer_stops_an_answer(opened: Opened, server: TellingServer) -> 
     assert read(page, "second half").count() == 0
 
 
+def test_what_is_said_during_an_answer_waits_its_turn_and_can_be_taken_back(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    say(page, "how long do I have?")
+    say(page, "never mind")
+    waiting = page.locator(".in-waiting")
+    waiting.filter(has_text="never mind").get_by_role("button", name="Take back").click()
+    assert page.get_by_role("textbox", name="Your message").input_value() == "never mind"
+    page.reload()
+    waiting.wait_for()
+    assert waiting.count() == len(server.runs) == 1
+    server.go_on.set()
+    read(page, "Within 30 days.").wait_for()
+    page.get_by_role("button", name="Helpful", exact=True).nth(1).wait_for()
+    assert waiting.count() == 0
+    assert [each["text"] for each in server.history["messages"]] == [
+        "please wait", "First half, second half.", "how long do I have?", "Within **30 days**."
+    ]  # fmt: skip
+    page.reload()
+    read(page, "Within 30 days.").wait_for()
+    assert len(server.runs) == 2
+
+
+def test_what_waits_is_sent_when_the_customer_stops_the_answer(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    say(page, "how long do I have?")
+    page.get_by_role("button", name="Stop the answer").click()
+    read(page, "Within 30 days.").wait_for()
+    assert read(page, "second half").count() == 0
+
+
 def test_a_failed_answer_shows_its_reference_and_can_be_asked_for_again(opened: Opened, server: TellingServer) -> None:
     page = opened()
     say(page, "break")
@@ -376,6 +410,11 @@ def test_axe_finds_no_violation(opened: Opened, server: TellingServer, viewport:
     page.get_by_role("button", name="RET-1").click()
     page.get_by_text("as long as they are unused").wait_for()
     check()
+    page.get_by_role("button", name="Close", exact=True).click()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    say(page, "one more thing")
+    check()
 
 
 def test_a_phone_is_filled_and_nothing_flows_over(opened: Opened, server: TellingServer) -> None:
@@ -451,8 +490,7 @@ def test_who_is_signed_in_while_the_chat_starts_gets_their_own_conversation(open
     page.get_by_role("button", name="Where is my order?").wait_for()
     say(page, "how long do I have?")
     read(page, "Within 30 days.").wait_for()
-    sessions = [body["identity"] for _, path, body in server.asked if path == "/v1/session"]
-    assert sessions[-1] == {"jwt": "two"}
+    assert server.bearers == ["Bearer two"]
     assert page.get_by_text("could not").count() == 0
 
 

@@ -6,6 +6,7 @@ Source: Radford et al. 2022, arXiv:2212.04356; faster-whisper's decoding of it.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
 from tools.speech.invented import is_invented, said_once, says_twice, without_repeats
-from tools.speech.numbers import bursts, digits_of, doubtful_runs, hear_again, is_number
+from tools.speech.numbers import bursts, cut_short, digits_of, doubtful_runs, hear_again, is_number
 from tools.speech.whisper import SAMPLE_RATE, SHORT_WINDOW_S, TIGHT_WINDOW_S, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Written
 from tools.speech.written import as_written
 
@@ -215,10 +216,20 @@ class Transcriber:
             text, sure = hear_again(self._whisper, reading.window, written.text, language)
             return Heard(text, reading.code, written.logprob, () if sure else (text,))
         doubtful: list[str] = []
-        for digits, start_s, end_s in doubtful_runs(self._whisper.words(reading.encoded, written, reading.code), language):
+        words = self._whisper.words(reading.encoded, written, reading.code)
+
+        def again(digits: str, start_s: float, end_s: float) -> tuple[str, bool]:
             first, last = (int(at * SAMPLE_RATE) for at in (start_s - _AROUND_S, end_s + _AROUND_S))
-            better, sure = hear_again(self._whisper, reading.window[max(0, first) : last], digits, language)
-            if digits in text:
+            return hear_again(self._whisper, reading.window[max(0, first) : last], digits, language)
+
+        for digits, word, start_s, end_s in cut_short(words) if language == "en" else ():
+            longer, sure = again(digits, start_s, end_s)
+            if sure and len(longer) == len(digits) + 1 and longer.startswith(digits):
+                text = re.sub(rf"{digits}\W+{word}\b", longer, text, flags=re.I)
+                doubtful.append(longer)
+        for digits, start_s, end_s in doubtful_runs(words, language):
+            if digits in text and not any(digits in longer for longer in doubtful):
+                better, sure = again(digits, start_s, end_s)
                 # A piece out of a sentence is heard less well than the sentence: only what is as long takes its place.
                 better = better if len(better) == len(digits) else digits
                 text = text.replace(digits, better)

@@ -25,6 +25,16 @@ _NUMBER_WORD = re.compile(
     r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
 )
 
+_NUMBER_NAMES = frozenset("order number tracking reference invoice code id".split())
+_NAMES_BEFORE = 3
+_SHORTEST_CUT = 3
+_NO_PAUSE_S = 0.2
+# Not "two" itself: those are digits already.
+_LIKE_A_DIGIT = frozenset(
+    "o owe won wun to too tree free for fore fife hive sex sick sicks heaven ate hate rate late eighth nigh nein mine line".split()
+)
+_AROUND_WORD = " ,.?!-，。？！、"
+
 
 def bursts(sound: Sound) -> list[tuple[int, int]]:
     """Where the sound is loud, (start, end) in samples: of digits read out one by one, each digit."""
@@ -78,7 +88,7 @@ def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, 
     """The numbers of an order's length among the words, of which a digit was heard with little confidence: digits, start and end in s."""
     runs: list[list[Word]] = [[]]
     for word in words:
-        if _NUMBER_WORD.fullmatch(word.text.strip(" ,.?!-，。？！、")):
+        if _NUMBER_WORD.fullmatch(word.text.strip(_AROUND_WORD)):
             runs[-1].append(word)
         elif runs[-1]:
             runs.append([])
@@ -89,6 +99,28 @@ def doubtful_runs(words: Sequence[Word], language: Language) -> list[tuple[str, 
         and min(word.confidence for word in run) < _SURE_WORD
         and len(digits := digits_of("".join(word.text for word in run), language)) >= _SHORTEST_NUMBER
     ]
+
+
+def cut_short(words: Sequence[Word]) -> list[tuple[str, str, float, float]]:
+    """English numbers of orders whose last digit may have been heard as a word ("order 104 rate" is 1048).
+
+    As digits, the word, and start and end of both in s. Only where the word sounds like a digit and comes at once: the sound decides.
+    """
+    plain = [word.text.strip(_AROUND_WORD).lower() for word in words]
+    found = []
+    for last, after in enumerate(plain):
+        first = last
+        while first and _NUMBER_WORD.fullmatch(plain[first - 1]):
+            first -= 1
+        digits = digits_of("".join(word.text for word in words[first:last]), "en")
+        if (
+            after in _LIKE_A_DIGIT
+            and len(digits) >= _SHORTEST_CUT
+            and words[last].start_s - words[last - 1].end_s < _NO_PAUSE_S
+            and _NUMBER_NAMES & set(plain[max(0, first - _NAMES_BEFORE) : first])
+        ):
+            found.append((digits, after, words[first].start_s, words[last].end_s))
+    return found
 
 
 def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -> tuple[str, bool]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tools.speech.numbers import bursts, digits_of, doubtful_runs, hear_again, is_number, with_pauses
+from tools.speech.numbers import bursts, cut_short, digits_of, doubtful_runs, hear_again, is_number, with_pauses
 from tools.speech.whisper import SAMPLE_RATE, Encoded, Sound, Word, Written
 
 SOUND = np.zeros(SAMPLE_RATE, np.float32)
@@ -82,3 +82,26 @@ def test_a_clearly_heard_number_and_a_short_one_are_not_doubtful() -> None:
     assert doubtful_runs(heard(("4", 0.9), ("2", 0.8), ("1", 0.9), ("7", 0.9)), "en") == []
     assert doubtful_runs(heard(("two", 0.1), ("shirts", 0.9)), "en") == []
     assert doubtful_runs(heard(("四", 0.4), ("二", 0.8), ("幺", 0.9), ("七", 0.9)), "zh") == [("4217", 0, 3.9)]
+
+
+def test_a_word_like_a_digit_right_after_an_orders_number_may_be_its_last_digit() -> None:
+    assert cut_short(heard(("order", 0.9), ("217", 0.9), ("rate", 0.6), ("is", 0.9))) == [("217", "rate", 1, 2.9)]
+    assert cut_short(
+        heard(("my", 0.9), ("reference", 0.9), ("is", 0.9), ("3", 0.9), ("3", 0.9), ("1", 0.9), ("for.", 0.6))
+    ) == [("331", "for", 3, 6.9)]
+
+
+def test_a_word_like_a_digit_elsewhere_is_a_word() -> None:
+    assert cut_short(heard(("order", 0.9), ("217", 0.9), ("please", 0.9))) == []
+    assert cut_short(heard(("a", 0.9), ("rate", 0.9), ("of", 0.9), ("217", 0.9), ("for", 0.9))) == []
+    assert cut_short(heard(("order", 0.9), ("12", 0.9), ("for", 0.9), ("me", 0.9))) == []
+    assert (
+        cut_short(
+            heard(
+                ("rate", 0.9),
+            )
+        )
+        == []
+    )
+    late = (Word("order", 0, 0.9, 0.9), Word("217", 1, 1.9, 0.9), Word("for", 2.4, 2.6, 0.9))
+    assert cut_short(late) == []

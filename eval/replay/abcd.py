@@ -2,6 +2,7 @@
 
     python -m eval.replay.abcd ../shared/data/abcd FOLDER
     storehand import jsonl FOLDER/source --shop FOLDER/shop
+    storehand index --shop FOLDER/shop
     storehand replay FOLDER/calls --shop FOLDER/shop --out FOLDER/report
 
 The guidelines become clauses, a rule each; what tells the agent what to press, to ask or to tell is left out. Customers, orders and

@@ -207,6 +207,11 @@ def test_what_is_said_during_an_answer_waits_its_turn_and_can_be_taken_back(open
     say(page, "how long do I have?")
     say(page, "never mind")
     waiting = page.locator(".in-waiting")
+    looks = [
+        each.evaluate("one => getComputedStyle(one).backgroundColor") for each in page.locator(".row.customer .bubble").all()
+    ]
+    assert len(looks) == 3
+    assert looks[0] != looks[1] == looks[2], "what waits looks as if it were sent"
     waiting.filter(has_text="never mind").get_by_role("button", name="Take back").click()
     assert page.get_by_role("textbox", name="Your message").input_value() == "never mind"
     page.reload()

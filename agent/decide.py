@@ -115,7 +115,11 @@ class Decider:
             offer is not None and (is_no(turn.said) or (offer.kind == "cancellation" and keeps_order(turn.said)))
         ):
             turn.meter.why.append("the customer declined the quote")
-            return AIMessage(turn.phrase("quote_dropped"))
+            quote = turn.declined or (offer and offer.id)
+            return AIMessage(turn.phrase("quote_dropped"), additional_kwargs={"declined": quote})
+        if turn.too_early:
+            turn.meter.why.append("the customer said yes before the quote was there")
+            return AIMessage(turn.phrase("agreed_too_early"))
         if turn.continued and turn.past.asked is not None:
             turn.meter.why.append(f"this answers what {turn.past.asked.tool} asked: {turn.past.asked.slot}")
             return call(turn.past.asked.tool)

@@ -84,7 +84,10 @@ def show(conversation: Conversation, as_json: AsJson = False) -> None:
     _print_part("Wants", [packet.goal])
     _print_part(
         "Tried",
-        [f"{each.tool} {json.dumps(each.arguments, ensure_ascii=False)} → {each.outcome}" for each in packet.steps],
+        [
+            f"{each.tool} {json.dumps(each.arguments, ensure_ascii=False)} → {each.outcome}{' (declined)' * each.declined}"
+            for each in packet.steps
+        ],
     )
     _print_part("Facts", [f"{fact.text} [{fact.source}]" for fact in packet.facts])
     if packet.pending_quote is not None:

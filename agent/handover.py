@@ -78,11 +78,13 @@ class _Part(BaseModel):
 
 
 class Tried(_Part):
-    """One step that the agent took: the tool, what it was called with, and what came of it in words."""
+    """One step that the agent took: the tool, what it was called with, what came of it in words, and whether it was a quote that the
+    customer declined."""
 
     tool: str
     arguments: dict[str, Any]
     outcome: str
+    declined: bool = False
 
 
 class Spoken(_Part):

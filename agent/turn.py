@@ -61,7 +61,8 @@ MOST_TRIED = 20
 class Message:
     """What a customer sends at one time: text, a photo's bytes, a recording's bytes, or several of them; or a button pressed.
 
-    `agree_to` and `decline` are a quote's id: the customer pressed its button. `looking_at` is the product on the customer's page, which
+    `agree_to` and `decline` are a quote's id: the customer pressed its button. `saw_quote` is the one that was before the customer as
+    they wrote, "" for none: their yes means no other; None for the last. `looking_at` is the product on the customer's page, which
     counts as shown where the conversation has shown none.
     """
 
@@ -70,6 +71,7 @@ class Message:
     voice: bytes | None = None
     agree_to: str | None = None
     decline: str | None = None
+    saw_quote: str | None = None
     looking_at: str | None = None
 
 
@@ -432,7 +434,9 @@ class Agent:
         proved = who.customer.id if who and who.customer else None
         customer_id = session.customer_id or past.customer_id or proved
         answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
-        agreed = message.agree_to or (past.quote.id if past.quote and agrees_to(said, past.quote.kind) else None)
+        says_yes = past.quote is not None and agrees_to(said, past.quote.kind)
+        saw = past.quote is not None and message.saw_quote in (None, past.quote.id)
+        agreed = message.agree_to or (past.quote.id if past.quote and says_yes and saw else None)
         picked = choice_made(
             past.choice,
             said,
@@ -467,6 +471,7 @@ class Agent:
             gave_up=past.failures >= PATIENCE,
             past=past,
             meter=meter,
+            too_early=says_yes and not saw and agreed is None,
             continued=answer is not None and agreed is None,
             chosen=picked[0] if picked else None,
             doubtful=doubtful_order(said, doubtful, self._shop.orders_of(customer_id) if customer_id else []),
@@ -491,6 +496,7 @@ class Agent:
         """What the person who takes over has to know; `steps` are those of the last message."""
         messages: list[AnyMessage] = self._graph.get_state(config).values.get("messages", [])
         past = past_of(messages)
+        declined = {each.additional_kwargs.get("declined") for each in messages if isinstance(each, AIMessage)}
         customer = self._shop.customer(session.customer_id or past.customer_id or "")
         transcript: list[Spoken] = []
         for question, reply in past.turns:
@@ -507,6 +513,7 @@ class Agent:
                     tool=tool,
                     arguments=arguments,
                     outcome=" ".join(fact.text for fact in found.facts)[:500] if found else "failed",
+                    declined=found is not None and found.quote is not None and found.quote.id in declined,
                 )
                 for tool, arguments, found in list(tools_run(messages))[-MOST_TRIED:]
             ),

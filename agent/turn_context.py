@@ -51,6 +51,8 @@ class TurnContext(ToolContext):
     meter: Meter = field(default_factory=Meter)
     continued: bool = False
     chosen: str | None = None
+    too_early: bool = False
+    """The customer said yes before they had the quote that now waits before them."""
     doubtful: str | None = None
     """A spoken order number that may have been misheard."""
     looked_up: dict[str, Evidence] = field(default_factory=dict)

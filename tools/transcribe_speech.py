@@ -27,7 +27,7 @@ from tools.kit.errors import UnreadableVoice, WeightsUnavailable
 from tools.kit.facts import Fact, Facts
 from tools.shop.types import Language
 from tools.speech.hints import NO_HINTS, Hints
-from tools.speech.invented import is_invented, said_once, says_twice, without_repeats
+from tools.speech.invented import is_invented, said_once, says_twice, trails_off, without_repeats
 from tools.speech.numbers import bursts, cut_short, digits_of, doubtful_runs, hear_again, is_number
 from tools.speech.whisper import SAMPLE_RATE, SHORT_WINDOW_S, TIGHT_WINDOW_S, WHOLE_WINDOW_S, Encoded, Sound, Whisper, Written
 from tools.speech.written import as_written
@@ -187,7 +187,7 @@ class Transcriber:
         written = self._whisper.write_down(encoded, code, hints=hints.get(code, ""))
         # What a tight window says twice was said once.
         written = replace(written, text=said_once(written.text))
-        is_sure = written.logprob >= _SURE.get(code, 0.0) and not says_twice(written.text)
+        is_sure = written.logprob >= _SURE.get(code, 0.0) and not says_twice(written.text) and not trails_off(written.text)
         return _reading(window, code, encoded, written), is_sure
 
     def read(self, window: Sound, before: str | None = None, hints: Hints = NO_HINTS) -> Reading:

@@ -85,6 +85,7 @@ class Forwarded(BaseModel):
     uploads: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=2)] = []
     agree_to: Annotated[str | None, Field(alias="agreeTo", max_length=100)] = None
     decline: Annotated[str | None, Field(max_length=100)] = None
+    saw_quote: Annotated[str | None, Field(alias="sawQuote", max_length=100)] = None
     page: Page | None = None
 
 
@@ -207,6 +208,7 @@ def _reader(server: Services, text: str, forwarded: Forwarded, kinds: dict[str, 
             voice=files.get("voice"),
             agree_to=forwarded.agree_to,
             decline=forwarded.decline,
+            saw_quote=forwarded.saw_quote,
             looking_at=forwarded.page.product if forwarded.page else None,
         )
 

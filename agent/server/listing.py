@@ -24,7 +24,7 @@ class Listed(Shape):
     id: str
     at: AwareDatetime
     language: str | None
-    customer: str | None
+    customer: dict[str, str | None] | None
     first: str
     turns: int
     state: str
@@ -89,7 +89,7 @@ def list_conversations(server: Services, query: str, before: str | None) -> tupl
             id=row["id"],
             at=row["at"],
             language=row["language"],
-            customer=row["customer_id"],
+            customer=server.named(row["customer_id"]),
             first=row["first"][:200],
             turns=row["turns"],
             state=standing.get(row["id"], "none"),

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -58,6 +58,8 @@ class Run:
     message: Callable[[], Message]
     """Read when its turn has come: a photo or recording need not lie in memory while it waits."""
     signal: Signal
+    saw_quote: str
+    """The quote that waited for an answer as this was said, or ""."""
     events: list[str] = field(default_factory=list)
     is_over: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -116,7 +118,7 @@ class Runs:
                 return self._store.events(*key)
             queue = self._queues.get(visitor.conversation, deque())
             self._check_room(queue)
-            run = Run(run_id, visitor, message, self._new_signal())
+            run = Run(run_id, visitor, message, self._new_signal(), self._waits(visitor.conversation) or "")
             asked = Shown(uuid4().hex, run_id, "customer", mask_private(text), self._clock(), more)
             self._store.begin_run(visitor.conversation, run_id, asked)
             ahead = len(queue) or max(0, len(self._queues) + 1 - self._settings.turns_at_once)
@@ -216,14 +218,22 @@ class Runs:
     def _tell(self, run: Run) -> None:
         visitor = run.visitor
         kept = self._store.conversation(visitor.conversation)
-        waits = kept.quote["id"] if kept and kept.quote else None
+        waits = self._waits(visitor.conversation)
         telling = Telling(lambda event: self._emit(run, event), self._cards, (kept and kept.language) or "en", waits)
         if not run.stop.is_set():
             with stoppable(run.stop):
                 session = Session(visitor.conversation, visitor.customer)
-                for event in traced(self._agent.answer(session, run.message()), run.began):
+                message = run.message()
+                if message.saw_quote is None:
+                    message = replace(message, saw_quote=run.saw_quote)
+                for event in traced(self._agent.answer(session, message), run.began):
                     telling.tell(event)
         self._finish(run, telling)
+
+    def _waits(self, conversation: str) -> str | None:
+        """The quote that waits for an answer."""
+        kept = self._store.conversation(conversation)
+        return kept.quote["id"] if kept and kept.quote else None
 
     def _finish(self, run: Run, telling: Telling) -> None:
         turn = telling.turn

@@ -82,6 +82,11 @@ class Services:
         self.is_ready = False
         self.is_closing = False
 
+    def named(self, customer_id: str | None) -> dict[str, str | None] | None:
+        """A customer as staff are shown them: id and name; None for a visitor."""
+        customer = self.shop.customer(customer_id) if customer_id else None
+        return {"id": customer_id, "name": customer.name if customer else None} if customer_id else None
+
 
 def services_of(request: Request) -> Services:
     """The server that answers."""

@@ -181,12 +181,11 @@ def conversation(server: Server, _: Staff, conversation: Id) -> WholeConversatio
         raise Problem(404, "no_such_conversation", "There is no such conversation.")
     turns = server.store.turns(conversation)
     customer_id = (kept.customer_id if kept else None) or (packet["customer_id"] if packet else None)
-    customer = server.shop.customer(customer_id) if customer_id else None
     return WholeConversation(
         id=conversation,
         state=handover.state if handover else "none",
         staff=handover.staff if handover else None,
-        customer={"id": customer.id, "name": customer.name} if customer else None,
+        customer=server.named(customer_id),
         packet=packet,
         notes=[
             {"id": f"note-{each.entry}", "text": each.text, "staff": each.staff, "at": each.at.isoformat()}

@@ -651,6 +651,17 @@ def test_whoever_takes_over_sees_all_that_was_tried_in_the_conversation(copy: De
     assert steps[1].arguments["question"] == "how long do refunds take?"
 
 
+def test_whoever_takes_over_sees_what_was_offered_and_declined(copy: DemoCopy) -> None:
+    talk = copy.talk("c001")
+    assert talk.say("please cancel my order 1076").quote is not None
+    talk.say("no thanks")
+    talk.say("please cancel my order 1076")
+    talk.say("I want to talk to a human")
+    steps = copy.desk.packet("t").steps
+    assert [(step.tool, step.declined) for step in steps[:2]] == [("quote_cancellation", True), ("quote_cancellation", False)]
+    assert "1076" in steps[0].outcome
+
+
 @pytest.mark.parametrize("said", ["转人工", "I want to talk to a human", "this is a scam"])
 def test_a_person_can_be_had_in_the_middle_of_a_question(copy: DemoCopy, said: str) -> None:
     talk = copy.talk("c006")

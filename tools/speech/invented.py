@@ -46,6 +46,15 @@ def says_twice(text: str) -> bool:
     )
 
 
+def trails_off(text: str) -> bool:
+    """Whether the last words are those before them again, but for the figures ("about 1455, of about 1555"): a short window's slip."""
+    words = ["0" if any(map(str.isdigit, word)) else _signs(word) for word in text.split()]
+    return any(
+        words[-length:] == words[-2 * length : -length] and any(map(str.isalpha, "".join(words[-length:])))
+        for length in range(2, len(words) // 2 + 1)
+    )
+
+
 def said_once(text: str) -> str:
     """Of a text that is something and the same again the first time. Digits alone stay: "55 55" can be an order."""
     words = text.split()

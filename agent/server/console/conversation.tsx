@@ -82,7 +82,9 @@ function PacketCard({ packet }: { packet: Packet }) {
               <ul>
                 {steps.map((step, place) => (
                   <li key={place}>
-                    <strong>{named(step.tool)}</strong> {step.outcome}
+                    <strong>{named(step.tool)}</strong>
+                    {asked(step.arguments)} <span class="outcome">{step.outcome}</span>
+                    {step.declined && <span class="tag">{say("declined")}</span>}
                   </li>
                 ))}
               </ul>
@@ -106,6 +108,12 @@ function PacketCard({ packet }: { packet: Packet }) {
       </dl>
     </section>
   );
+}
+
+/** What a tool was asked, in the customer's words. */
+function asked({ question, query }: Record<string, unknown>): string {
+  const words = question ?? query;
+  return typeof words === "string" ? ` “${words}” → ` : "";
 }
 
 function OneSaid({ message }: { message: Said }) {
@@ -133,6 +141,8 @@ function OneSaid({ message }: { message: Said }) {
 
 function TraceOf({ trace }: { trace: Trace }) {
   const seconds = Object.entries(trace.seconds);
+  // What was allowed stands above.
+  const why = trace.why.filter((line) => !line.startsWith("allowed: "));
   const longest = Math.max(...seconds.map(([, each]) => each), 0.001);
   return (
     <details class="trace">
@@ -152,11 +162,11 @@ function TraceOf({ trace }: { trace: Trace }) {
             ))}
           </p>
         </li>
-        {trace.why.length > 0 && (
+        {why.length > 0 && (
           <li>
             <h4>{say("seen")}</h4>
             <ul>
-              {trace.why.map((line, place) => (
+              {why.map((line, place) => (
                 <li key={place}>{line}</li>
               ))}
             </ul>

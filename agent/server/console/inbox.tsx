@@ -72,7 +72,7 @@ export function ConversationsPage({ chosen, news }: { chosen: string | null; new
         {found?.map((each) => (
           <a key={each.id} href={`#/conversations/${each.id}`} aria-current={each.id === chosen ? "page" : undefined}>
             <span class="top">
-              <strong>{each.customer ?? say("visitor")}</strong>
+              <strong>{nameOf(each.customer)}</strong>
               {each.state !== "none" && <span class={`badge ${each.state}`}>{named(each.state)}</span>}
             </span>
             <span class="first">{each.first}</span>

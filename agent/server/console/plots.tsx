@@ -48,9 +48,15 @@ export function Bars({ title, days, series, told = String, wide = false }: Plot)
   );
 }
 
+/** The next 1, 2, 5 or 10 of its size. */
+function rounded(value: number): number {
+  const size = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].find((each) => each * size >= value)! * size;
+}
+
 /** A point a day, joined; days without one are passed over. */
 export function Lines({ title, days, series, told = String, wide = false }: Plot) {
-  const most = Math.max(0.5, ...series.flatMap((each) => each.values.map((value) => value ?? 0)));
+  const most = rounded(Math.max(0.5, ...series.flatMap((each) => each.values.map((value) => value ?? 0))));
   const step = (wide ? WIDE : NARROW) / days.length;
   return (
     <Frame title={title} days={days} series={series} told={told} wide={wide} most={most}>

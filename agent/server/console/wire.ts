@@ -23,7 +23,7 @@ export interface Listed {
   id: string;
   at: string;
   language: string;
-  customer: string | null;
+  customer: Customer | null;
   first: string;
   turns: number;
   state: string;
@@ -44,7 +44,7 @@ export interface Trace {
 export interface Packet {
   why: string;
   goal: string;
-  steps: { tool: string; outcome: string }[];
+  steps: { tool: string; arguments: Record<string, unknown>; outcome: string; declined?: boolean }[];
   facts: { text: string; source: string }[];
 }
 

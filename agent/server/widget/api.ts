@@ -28,6 +28,8 @@ export interface Said {
   uploads?: string[];
   agreeTo?: string;
   decline?: string;
+  /** Of words that waited: the quote that was before the customer as they wrote, "" for none; a yes can mean no other. */
+  sawQuote?: string;
   page?: Page;
 }
 

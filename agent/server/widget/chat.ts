@@ -107,6 +107,7 @@ export class Chat {
     const round = ++this.round;
     try {
       const session = await this.signedIn();
+      if (round !== this.round) return;
       const history = await this.api.history();
       if (round !== this.round) return;
       batch(() => {
@@ -169,8 +170,9 @@ export class Chat {
   async send(said: Said, upload?: Message["upload"]): Promise<void> {
     if (this.state.value !== "ready") return;
     if (this.run.value) {
-      if (!said.agreeTo && !said.decline) this.wait([...this.waiting.value, { id: crypto.randomUUID(), said, upload }]);
-      return;
+      if (said.agreeTo || said.decline) return;
+      const sawQuote = this.messages.value.find((each) => each.quoteState === "pending")?.quote?.id ?? "";
+      return this.wait([...this.waiting.value, { id: crypto.randomUUID(), said: { ...said, sawQuote }, upload }]);
     }
     this.trouble.value = null;
     const runId = crypto.randomUUID();

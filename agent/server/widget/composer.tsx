@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
-import { clipName, pictureIn, preparePhoto, record, type Recording } from "./media";
+import { clipName, hasCamera, openCamera, pictureIn, preparePhoto, record, type Recording } from "./media";
 import { useParts, useWords } from "./parts";
 import type { Dictation } from "./live/live";
 import { live } from "./voice";
@@ -26,10 +26,13 @@ export function Composer({ dropped }: { dropped: File | null }) {
   const setTrouble = (word: Word | null) => (chat.trouble.value = word && words(word));
   const [sending, setSending] = useState(false);
   const [recording, setRecording] = useState<Recording | null>(null);
+  const [withCamera, setWithCamera] = useState(false);
+  const [camera, setCamera] = useState<MediaStream | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const running = chat.run.value !== null;
   const ready = chat.state.value === "ready" && !sending;
   const empty = !text.trim() && !photo;
+  const open = chat.open.value;
 
   useEffect(() => {
     // The field grows with its text.
@@ -37,17 +40,24 @@ export function Composer({ dropped }: { dropped: File | null }) {
     if (!area) return;
     area.style.blockSize = "auto";
     area.style.blockSize = `${area.scrollHeight}px`;
-  }, [text, recording, chat.open.value]);
+  }, [text, recording, camera, open]);
 
   useEffect(() => {
-    if (recording) return () => field.current?.focus();
-  }, [recording]);
+    if (recording || camera) return () => field.current?.focus();
+  }, [recording, camera]);
 
-  const add = async (file: File | null | undefined) => {
-    if (!file) return;
+  useEffect(() => {
+    if (open) return void hasCamera().then(setWithCamera);
+    // Nobody is seen or heard by a chat that is closed.
+    setCamera(null);
+    recording?.cancel();
+  }, [open]);
+
+  const add = async (picture: Blob | HTMLVideoElement | null | undefined) => {
+    if (!picture) return;
     setTrouble(null);
     try {
-      const prepared = await preparePhoto(file);
+      const prepared = await preparePhoto(picture);
       setPhoto({ file: prepared, preview: URL.createObjectURL(prepared) });
     } catch {
       setTrouble("noPicture");
@@ -82,6 +92,11 @@ export function Composer({ dropped }: { dropped: File | null }) {
     setText("");
     setPhoto(null);
     return chat.send({ text: said, uploads: [sent.id] }, { kind: "photo", preview: photo.preview });
+  };
+
+  const look = async () => {
+    setTrouble(null);
+    await openCamera().then(setCamera, () => setTrouble("noCamera"));
   };
 
   const speak = async () => {
@@ -132,6 +147,13 @@ export function Composer({ dropped }: { dropped: File | null }) {
   }, [dictation]);
 
   if (recording) return <Recorder recording={recording} />;
+  if (camera) {
+    const taken = (picture: HTMLVideoElement | null) => {
+      void add(picture);
+      setCamera(null);
+    };
+    return <Viewfinder camera={camera} taken={taken} />;
+  }
   return (
     <form class="composer" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
       {trouble !== null && (
@@ -181,7 +203,15 @@ export function Composer({ dropped }: { dropped: File | null }) {
         />
         <div class="tools">
           <FileButton icon="photo" label={words("photo")} add={add} />
-          <FileButton icon="camera" label={words("camera")} add={add} camera />
+          {matchMedia("(pointer: coarse)").matches ? (
+            <FileButton icon="camera" label={words("camera")} add={add} capture="environment" />
+          ) : (
+            withCamera && (
+              <button type="button" class="bare" aria-label={words("camera")} title={words("camera")} onClick={() => void look()}>
+                <Icon name="camera" />
+              </button>
+            )
+          )}
           <button type="button" class="bare" aria-label={words("voice")} title={words("voice")} disabled={!ready} onClick={() => void speak()}>
             <Icon name="mic" />
           </button>
@@ -213,12 +243,12 @@ export function Composer({ dropped }: { dropped: File | null }) {
   );
 }
 
-/** A button for a file; with `camera` it takes a picture at once, and is shown only where a finger is the pointer. */
-function FileButton({ icon, label, add, camera = false }: { icon: "photo" | "camera"; label: string; add: (file: File | undefined) => void; camera?: boolean }) {
+/** A button for a file; with `capture` a phone's own camera takes it. */
+function FileButton({ icon, label, add, capture }: { icon: "photo" | "camera"; label: string; add: (file: File | undefined) => void; capture?: "environment" }) {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" class={camera ? "bare camera" : "bare"} aria-label={label} title={label} onClick={() => input.current!.click()}>
+      <button type="button" class="bare" aria-label={label} title={label} onClick={() => input.current!.click()}>
         <Icon name={icon} />
       </button>
       <input
@@ -226,7 +256,7 @@ function FileButton({ icon, label, add, camera = false }: { icon: "photo" | "cam
         type="file"
         hidden
         accept="image/*"
-        {...(camera ? { capture: "environment" } : {})}
+        capture={capture}
         onChange={(event) => {
           add(event.currentTarget.files?.[0]);
           event.currentTarget.value = "";
@@ -234,6 +264,47 @@ function FileButton({ icon, label, add, camera = false }: { icon: "photo" | "cam
       />
     </>
   );
+}
+
+/** What the camera sees. Gives the video at the moment that is wanted, or null; then the camera is off. */
+function Viewfinder({ camera, taken }: { camera: MediaStream; taken: (picture: HTMLVideoElement | null) => void }) {
+  const words = useWords();
+  const video = useRef<HTMLVideoElement>(null);
+  const shutter = useRef<HTMLButtonElement>(null);
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    video.current!.srcObject = camera;
+    shutter.current!.focus();
+    return () => {
+      for (const track of camera.getTracks()) track.stop();
+    };
+  }, [camera]);
+  return (
+    <div class="composer">
+      <div class="box viewfinder" role="group" aria-label={words("camera")} onKeyDown={escaping(() => taken(null))}>
+        <video ref={video} autoPlay muted playsInline aria-hidden="true" onLoadedData={() => setReady(true)} />
+        <div class="tools">
+          <button type="button" class="plain" onClick={() => taken(null)}>
+            {words("cameraOff")}
+          </button>
+          <span class="space" />
+          <button type="button" class="main" ref={shutter} aria-disabled={!ready} onClick={() => ready && taken(video.current)}>
+            {words("camera")}
+          </button>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Escape leaves this; or the browser would close the panel as well. */
+function escaping(leave: () => void) {
+  return (event: KeyboardEvent) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    leave();
+  };
 }
 
 const BARS = 28;
@@ -255,14 +326,7 @@ function Recorder({ recording }: { recording: Recording }) {
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   return (
     <div class="composer">
-      <div class="box recorder" role="group" aria-label={words("recording")} onKeyDown={(event) => {
-        if (event.key === "Escape") {
-          // Or the browser would close the panel as well.
-          event.preventDefault();
-          event.stopPropagation();
-          recording.cancel();
-        }
-      }}>
+      <div class="box recorder" role="group" aria-label={words("recording")} onKeyDown={escaping(recording.cancel)}>
         <button type="button" class="bare" aria-label={words("cancelVoice")} title={words("cancelVoice")} onClick={() => recording.cancel()}>
           <Icon name="trash" />
         </button>

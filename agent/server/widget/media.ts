@@ -2,9 +2,9 @@
 
 const LONGEST_SIDE_PX = 1600;
 
-/** The photo as a JPEG of a size that search needs, without the place and the time that a camera writes into it. Throws if it is no picture. */
-export async function preparePhoto(file: Blob): Promise<Blob> {
-  const picture = await createImageBitmap(file);
+/** The photo, or what a video shows now, as a JPEG of a size that search needs, without the place and the time that a camera writes into it. Throws if it is no picture. */
+export async function preparePhoto(from: Blob | HTMLVideoElement): Promise<Blob> {
+  const picture = await createImageBitmap(from);
   const scale = Math.min(1, LONGEST_SIDE_PX / Math.max(picture.width, picture.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(picture.width * scale));
@@ -17,6 +17,17 @@ export async function preparePhoto(file: Blob): Promise<Blob> {
   return new Promise((resolve, reject) =>
     canvas.toBlob((jpeg) => (jpeg ? resolve(jpeg) : reject(new Error("the photo could not be written"))), "image/jpeg", 0.88),
   );
+}
+
+/** Whether there is a camera that a page may ask for. */
+export async function hasCamera(): Promise<boolean> {
+  const devices = await navigator.mediaDevices?.enumerateDevices().catch(() => []);
+  return Boolean(devices?.some((each) => each.kind === "videoinput"));
+}
+
+/** Switch the camera on. Rejects where it may not be used. */
+export function openCamera(): Promise<MediaStream> {
+  return navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: LONGEST_SIDE_PX } } });
 }
 
 /** The first picture in what was dropped or pasted. */

@@ -161,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, file.read_bytes(), kinds.get(file.suffix, "application/octet-stream"))
         elif path.startswith("/pictures/") and (PICTURES / Path(path).name).is_file():
             self._send(200, (PICTURES / Path(path).name).read_bytes(), "image/webp")
+        elif path == "/v1/history" and "Authorization" not in self.headers:
+            self._json(401, {"error": {"code": "unauthorized", "message": "Who are you?", "reference": "r3"}})
         elif path == "/v1/history":
             self._json(200, told.history)
         elif path in ("/v1/updates", "/v1/staff/events"):

@@ -18,7 +18,8 @@ PASSWORD = "three words apart"
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Opened]:
-    """Open one of the server's pages in a context of its own; the test fails if the page threw or wrote an error."""
+    """Open one of the server's pages in a context of its own; the test fails if the page threw, wrote an error,
+    opened a dialog or asked another host."""
     troubles: list[str] = []
     contexts = []
 
@@ -29,6 +30,9 @@ def opened(browser: Any) -> Iterator[Opened]:
         page.set_default_timeout(10_000)
         page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda asked: (troubles.append(f"a dialog: {asked.message}"), asked.dismiss()))
+        ours = (counter.url, "blob:")
+        page.on("request", lambda asked: None if asked.url.startswith(ours) else troubles.append(f"asked {asked.url}"))
         page.goto(counter.url + path)
         return page
 
@@ -208,8 +212,10 @@ def test_the_consoles_pages_have_no_violation_and_switch_language(
 
 PAYLOAD = (
     "<img src=x onerror=window.attacked=1><svg onload=window.attacked=2><script>window.attacked=3</script>"
-    "![seen](https://evil.example/p.png)[go](javascript:window.attacked=4)"
+    "![seen](https://evil.example/p.png)[go](javascript:window.attacked=4)[get](data:text/html,<script>alert(5)</script>)"
+    "<!--><img src=//evil.example/c.png onerror=alert(6)>--><a href='javascript:alert(7)'>raw</a>"
 )
+RUNS = "[onerror], [onload], img[src='x'], [src*='evil.example'], a[href^='javascript'], a[href^='data'], .prose :is(script, svg, img)"
 
 
 def test_payloads_in_product_texts_names_and_model_output_neither_run_nor_load_anything(
@@ -228,12 +234,17 @@ def test_payloads_in_product_texts_names_and_model_output_neither_run_nor_load_a
     log = chat(customer, "c001")
     say(customer, QUESTION)
     log.get_by_role("button", name="Helpful", exact=True).wait_for()
+    # It is shown as what it is: words.
+    written = log.locator(".row.agent").last.inner_text()
+    assert all(part in written for part in ("<script>window.attacked=3</script>", "<svg onload", "<!--><img src=//evil")), (
+        written
+    )
     say(customer, "show me breeze dress")
     log.get_by_text("Say “more”").wait_for()
     customer.get_by_role("button", name="Send", exact=True).wait_for()
     say(customer, "cancel my order")
     log.get_by_role("region", name="For you to confirm").wait_for()
-    say(customer, f"I want a person {PAYLOAD}")
+    say(customer, f"I want a person {PAYLOAD.partition('[get]')[0]}")
     staff = opened(counter, "/console/")
     staff.get_by_label("Name").fill("Mia <img src=x onerror=window.attacked=5>")
     staff.get_by_label("Password").fill(PASSWORD)
@@ -251,8 +262,7 @@ def test_payloads_in_product_texts_names_and_model_output_neither_run_nor_load_a
     staff.get_by_role("button", name="Save").wait_for()
     for page in (customer, staff):
         assert page.evaluate("window.attacked") is None
-        assert page.locator("[onerror], [onload], img[src='x'], [src*='evil.example'], [href^='javascript']").count() == 0
-        assert page.evaluate("performance.getEntriesByType('resource').filter(each => each.name.includes('evil')).length") == 0
+        assert page.locator(RUNS).count() == 0
 
 
 def test_staff_change_a_price_and_erase_a_customer(opened: Opened, counter: Counter) -> None:

@@ -95,7 +95,8 @@ def opened(speaking_browser: Any, served: Serving) -> Iterator[Opener]:
         return page
 
     yield open_page
-    for context in contexts:
+    for place, context in enumerate(contexts):
+        shot(context.pages[0], f"last-{place}")
         context.close()
     assert troubles == []
 
@@ -276,6 +277,10 @@ def test_a_person_takes_over_and_gives_back(opened: Opener, served: Serving) -> 
         staff.get_by_text(seen).first.wait_for()
         shot(staff, f"26-{link.split()[0].lower()}")
         check_axe(staff)
+    staff.set_viewport_size(PHONE)
+    for link in ("Inbox", "Conversations", "Analytics", "Catalogue", "Rules and FAQ", "Review", "Customers"):
+        staff.get_by_role("link", name=link).click()
+        shot(staff, f"27-phone-{link.split()[0].lower()}")
 
 
 def test_a_phone_and_the_keyboard_alone(opened: Opener) -> None:

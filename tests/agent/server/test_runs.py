@@ -1,5 +1,6 @@
 """Conversations over HTTP: answered once, in order, readable again from any event."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,12 @@ def test_a_run_tells_its_events_in_the_protocols_order(visit: Visit) -> None:
     assert products[0]["inStock"] is True
     assert events[-1]["result"]["language"] == "en"
     assert {"id": "p001", "kind": "product", "title": products[0]["title"]} in custom(events, "sources")[0]
+
+
+def test_an_order_that_an_answer_rests_on_is_named(counter: Counter) -> None:
+    with Visit(counter, "c001") as visit:
+        (sources,) = custom(visit.say("where is my order 1076?"), "sources")
+        assert {"id": "1076", "kind": "order", "title": "Order 1076"} in sources
 
 
 def test_ids_count_up_and_a_dropped_stream_goes_on_where_it_was(open_counter: Open) -> None:
@@ -101,6 +108,34 @@ def test_a_stopped_run_that_waited_is_never_answered(open_counter: Open) -> None
             wait_until(lambda: visit.history()["activeRun"] == "r2")
             visit.http.post("/v1/runs/r2/stop")
             assert types(second.result()) == ["RUN_STARTED", "CUSTOM", "RUN_FINISHED"]
+
+
+def test_a_yes_that_was_said_before_the_quote_was_there_agrees_to_nothing(open_counter: Open) -> None:
+    counter = open_counter()
+    agent, go_on = counter.app.state.services.agent, threading.Event()
+    answer = agent.answer
+
+    def held(*asked: Any) -> Iterator[Any]:
+        assert go_on.wait(20)
+        yield from answer(*asked)
+
+    agent.answer = held
+    with Visit(counter, "c001") as visit, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(visit.say, CANCEL, "r1")
+        wait_until(lambda: visit.history()["activeRun"] == "r1")
+        second = pool.submit(visit.say, "yes", "r2")
+        wait_until(lambda: visit.history()["activeRun"] == "r2")
+        go_on.set()
+        (quote,) = custom(first.result(), "quote")
+        assert custom(second.result(), "quoteSettled") == []
+        assert "I have done nothing yet" in text_of(second.result())
+        assert visit.history()["pendingQuote"]["id"] == quote["id"]
+        # Nor does what the customer's own window held back until the quote was there.
+        visit.say(CANCEL)
+        assert custom(visit.say("yes", sawQuote=""), "quoteSettled") == []
+        assert counter.shop.ledger.entries() == []
+        (quote,) = custom(visit.say(CANCEL), "quote")
+        assert [each["id"] for each in custom(visit.say("yes", sawQuote=quote["id"]), "quoteSettled")] == [quote["id"]]
 
 
 def test_a_second_message_waits_for_the_first_and_a_third_too_many_is_refused(open_counter: Open) -> None:

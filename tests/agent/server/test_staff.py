@@ -130,6 +130,7 @@ def test_a_conversation_is_found_and_its_answers_tell_why(counter: Counter, staf
         listed = staff.get("/v1/staff/conversations", params={"query": "breeze linen"}).json()
         assert [each["id"] for each in listed["conversations"]] == [visit.conversation]
         assert listed["conversations"][0]["first"] == QUESTION
+        assert listed["conversations"][0]["customer"]["id"] == "c001"
         assert len(staff.get("/v1/staff/conversations").json()["conversations"]) == 2
         assert staff.get("/v1/staff/conversations", params={"query": "100%_"}).json()["conversations"] == []
         whole = staff.get(f"/v1/staff/conversations/{visit.conversation}").json()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from counter import Launch
 from PIL import Image
 from telling_server import Event, TellingServer, custom, text
 
 DESKTOP = {"width": 1100, "height": 800}
 PHONE = {"width": 390, "height": 844}
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 DRESS = {
     "id": "p001",
@@ -81,8 +83,9 @@ def opened(browser: Any, server: TellingServer) -> Iterator[Opened]:
     troubles: list[str] = []
     contexts = []
 
-    def open_page(viewport: dict[str, int] = DESKTOP, **options: Any) -> Any:
-        context = browser.new_context(viewport=viewport, permissions=["microphone"], reduced_motion="reduce", **options)
+    def open_page(viewport: dict[str, int] = DESKTOP, of: Any = None, **options: Any) -> Any:
+        given = {"permissions": ["microphone", "camera"], **options}
+        context = (of or browser).new_context(viewport=viewport, reduced_motion="reduce", **given)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(8000)
@@ -204,6 +207,11 @@ def test_what_is_said_during_an_answer_waits_its_turn_and_can_be_taken_back(open
     say(page, "how long do I have?")
     say(page, "never mind")
     waiting = page.locator(".in-waiting")
+    looks = [
+        each.evaluate("one => getComputedStyle(one).backgroundColor") for each in page.locator(".row.customer .bubble").all()
+    ]
+    assert len(looks) == 3
+    assert looks[0] != looks[1] == looks[2], "what waits looks as if it were sent"
     waiting.filter(has_text="never mind").get_by_role("button", name="Take back").click()
     assert page.get_by_role("textbox", name="Your message").input_value() == "never mind"
     page.reload()
@@ -213,6 +221,9 @@ def test_what_is_said_during_an_answer_waits_its_turn_and_can_be_taken_back(open
     read(page, "Within 30 days.").wait_for()
     page.get_by_role("button", name="Helpful", exact=True).nth(1).wait_for()
     assert waiting.count() == 0
+    # The customer had no quote before them when they wrote it.
+    bodies = [body for _, path, body in server.asked if path == "/v1/runs"]
+    assert bodies[1]["forwardedProps"]["sawQuote"] == ""
     assert [each["text"] for each in server.history["messages"]] == [
         "please wait", "First half, second half.", "how long do I have?", "Within **30 days**."
     ]  # fmt: skip
@@ -302,6 +313,61 @@ def test_a_photo_is_made_smaller_without_its_place_and_sent(opened: Opened, serv
     assert picture.size == (1600, 533)
     assert b"at my home" not in body
     assert server.asked[-1][2]["forwardedProps"]["uploads"] == ["u-1"]
+
+
+def test_a_camera_takes_a_photo_that_is_sent(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    finder = page.get_by_role("group", name="Take a photo")
+    page.get_by_role("button", name="Take a photo").click()
+    finder.wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Take a photo").click()
+    finder.locator("button.main[aria-disabled=false]").wait_for()
+    assert page.evaluate(FOCUSED) == "Take a photo"
+    assert page.evaluate("document.querySelector('storehand-chat').shadowRoot.querySelector('video').videoWidth") > 0
+    page.evaluate("window.seen = document.querySelector('storehand-chat').shadowRoot.querySelector('video').srcObject")
+    page.keyboard.press("Enter")
+    page.get_by_role("img", name="Photo").wait_for()
+    assert page.evaluate("window.seen.active") is False
+    say(page, "do you have this?")
+    read(page, "I looked at what you sent.").wait_for()
+    body = next(body for _, path, body in server.asked if path == "/v1/uploads")
+    picture = Image.open(io.BytesIO(body[body.index(b"\xff\xd8") :])).convert("RGB")
+    # What the browser's made-up camera shows has more than one colour; a frame that had not come yet would be white.
+    assert min(picture.size) > 100
+    assert len(picture.getcolors(picture.width * picture.height)) > 10
+
+
+def test_a_camera_that_is_on_goes_off_with_the_chat(opened: Opened) -> None:
+    page = opened()
+    page.get_by_role("button", name="Take a photo").click()
+    page.get_by_role("group", name="Take a photo").wait_for()
+    page.evaluate("window.seen = document.querySelector('storehand-chat').shadowRoot.querySelector('video').srcObject")
+    page.get_by_role("button", name="Close the chat").first.click()
+    page.wait_for_function("!window.seen.active")
+
+
+def test_a_camera_that_may_not_be_used_is_told(opened: Opened) -> None:
+    page = opened(permissions=[])
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no')); }")
+    page.get_by_role("button", name="Take a photo").click()
+    page.get_by_role("alert").get_by_text("The camera cannot be used.").wait_for()
+
+
+def test_a_telephone_takes_photos_with_its_own_camera(opened: Opened) -> None:
+    page = opened(PHONE, has_touch=True, is_mobile=True)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take a photo").click()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+
+
+def test_without_a_camera_none_is_offered(opened: Opened, launch: Launch) -> None:
+    without = launch("--use-fake-device-for-media-stream=device-count=0")
+    page = opened(of=without)
+    page.wait_for_timeout(300)
+    assert page.get_by_role("button", name="Take a photo").count() == 0
+    page.context.close()
+    without.close()
 
 
 def test_a_voice_note_is_recorded_cancelled_and_sent_and_shows_what_was_heard(opened: Opened, server: TellingServer) -> None:
@@ -396,10 +462,9 @@ def test_everything_can_be_done_with_the_keyboard_and_focus_comes_back(opened: O
 def test_axe_finds_no_violation(opened: Opened, server: TellingServer, viewport: dict[str, int], scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
     page = opened(viewport, color_scheme=scheme, bypass_csp=True)
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
     def check() -> None:
-        found = axe.run(page, options={"runOnly": tags}).response["violations"]
+        found = axe.run(page, options={"runOnly": TAGS}).response["violations"]
         assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
 
     say(page, "how long do I have?")
@@ -415,6 +480,30 @@ def test_axe_finds_no_violation(opened: Opened, server: TellingServer, viewport:
     read(page, "First half,").wait_for()
     say(page, "one more thing")
     check()
+    if viewport == DESKTOP:
+        page.get_by_role("button", name="Take a photo").click()
+        page.get_by_role("group", name="Take a photo").wait_for()
+        check()
+
+
+def test_axe_finds_no_violation_in_the_dark_from_the_right_in_chinese_on_a_phone(opened: Opened, server: TellingServer) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
+    server.page_language = "zh-CN"
+    page = opened(PHONE, color_scheme="dark", bypass_csp=True, has_touch=True, is_mobile=True)
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    for said in ("how long do I have?", "I want to return it"):
+        page.get_by_role("textbox", name="您的消息").fill(said)
+        page.get_by_role("textbox", name="您的消息").press("Enter")
+    page.get_by_role("button", name="确认").wait_for()
+    page.get_by_role("button", name="有帮助", exact=True).nth(1).wait_for()
+    found = axe.run(page, options={"runOnly": TAGS}).response["violations"]
+    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+    assert page.locator(".messages").evaluate("list => list.scrollWidth <= list.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    # A finger needs room.
+    small = page.evaluate("""() => [...document.querySelector("storehand-chat").shadowRoot.querySelectorAll("button")]
+        .filter((each) => each.checkVisibility() && each.offsetHeight < 24).map((each) => each.outerHTML)""")
+    assert small == []
 
 
 def test_a_phone_is_filled_and_nothing_flows_over(opened: Opened, server: TellingServer) -> None:

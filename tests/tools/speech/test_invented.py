@@ -1,6 +1,6 @@
 import pytest
 
-from tools.speech.invented import is_invented, said_once, says_twice, without_repeats
+from tools.speech.invented import is_invented, said_once, says_twice, trails_off, without_repeats
 
 
 def test_sign_offs_of_subtitles_are_believed_only_of_clear_speech() -> None:
@@ -52,3 +52,18 @@ def test_what_is_said_twice_is_told() -> None:
 )
 def test_what_is_nothing_but_the_same_again_is_kept_once_unless_it_is_a_number(written: str, kept: str) -> None:
     assert said_once(written) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("a coat of about 80, of about 85,", True),
+        ("send it to the shop to the shop", True),
+        ("no no", False),
+        ("4 2 4 2", False),
+        ("one in red and one in blue", False),
+        ("", False),
+    ],
+)
+def test_words_that_trail_off_into_themselves_are_read_again(text: str, is_so: bool) -> None:
+    assert trails_off(text) == is_so

@@ -140,5 +140,5 @@ function percent(part: number, whole: number): string {
 }
 
 function seconds(value: number | null): string {
-  return value === null ? "–" : say("seconds", { n: value.toFixed(1) });
+  return value === null ? "–" : say("seconds", { n: value.toFixed(value < 10 ? 1 : 0) });
 }

@@ -113,7 +113,7 @@ function PacketCard({ packet }: { packet: Packet }) {
 /** What a tool was asked, in the customer's words. */
 function asked({ question, query }: Record<string, unknown>): string {
   const words = question ?? query;
-  return typeof words === "string" ? ` “${words}” → ` : "";
+  return typeof words === "string" ? ` “${words}”` : "";
 }
 
 function OneSaid({ message }: { message: Said }) {

@@ -35,7 +35,7 @@ export function InboxPage({ chosen, news }: { chosen: string | null; news: News 
               </span>
               <span class="first">{each.goal}</span>
               <span class="quiet">
-                {named(each.why)} · {time(each.since)} {each.unanswered > 0 && <b>· {say("unanswered", { n: each.unanswered })}</b>}
+                {named(each.why)} · {time(each.since)} {each.unanswered > 0 && <b>{say("unanswered", { n: each.unanswered })}</b>}
               </span>
             </a>
           ))

@@ -156,7 +156,9 @@ export function RulesPage({ chosen }: { chosen: string | null }) {
                   <td>
                     <span class="tag">{say(clause.kind === "faq" ? "faq" : "rule")}</span>
                   </td>
-                  <td class="quiet">{[clause.effective_from, clause.effective_to].filter(Boolean).join(" – ")}</td>
+                  <td class="quiet">
+                    <time>{clause.effective_from}</time> {clause.effective_to && <time>– {clause.effective_to}</time>}
+                  </td>
                 </tr>
               ))}
             </tbody>

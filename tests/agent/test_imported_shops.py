@@ -84,7 +84,7 @@ def test_a_variant_of_an_imported_shop_is_told_with_its_price_and_stock(tau: tup
 def test_how_many_variants_an_imported_product_has_is_a_fact(tau: tuple[Agent, SqliteShop]) -> None:
     agent, shop = tau
     shirt = next(product for product in shop.products() if product.title.en == "T-Shirt")
-    turn = ask(agent, "how many t-shirt options do you have in your shop right now?", conversation="count")
+    turn = ask(agent, "how many kinds of t-shirt do you have right now?", conversation="count")
     assert f"product:{shirt.id}" in {fact.source for step in turn.steps for fact in step.facts}
 
 

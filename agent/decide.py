@@ -85,6 +85,8 @@ SHORT = 12
 _LOOKING = frozenset({search_products.name, identify_product.name, recommend_products.name})
 """All of them show products: the wrong one costs the customer less than a question."""
 _SWAPS = {quote_exchange.name, quote_order_change.name}
+CERTAIN_ANOTHER = 0.85
+"""Share of the evidence from which who names a product and has no word for others is taken to want others."""
 CERTAIN_WISH = 0.75
 """Share of the evidence from which one sentence of several is taken for a wish of its own, and a rule for what is asked of a product."""
 PATIENCE = 2
@@ -196,10 +198,16 @@ class Decider:
         likeliest = list(shares)[:2]
         if (
             named is not None
-            and shares[likeliest[0]] < CERTAIN_WISH
+            and shares[likeliest[0]] < (CERTAIN_ANOTHER if likeliest[0] == recommend_products.name else CERTAIN_WISH)
             and (
                 set(likeliest) == {search_products.name, answer_from_policy.name}
-                or (set(likeliest) == {search_products.name, recommend_products.name} and not _wants_another(wish, named))
+                or (
+                    (
+                        set(likeliest) == {search_products.name, recommend_products.name}
+                        or likeliest[0] == recommend_products.name
+                    )
+                    and not _wants_another(wish, named)
+                )
             )
         ):
             # Not certain whether a rule, another product or this one is asked about, this one's own facts are looked at first.

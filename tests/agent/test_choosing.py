@@ -229,6 +229,7 @@ class Leaning:
     ("said", "sure", "tool"),
     [
         ("is the Lantern Little Black Dress nice for a party?", 0.6, "search_products"),
+        ("is the Lantern Little Black Dress nice for a party?", 0.8, "search_products"),
         ("is the Lantern Little Black Dress nice for a party?", 0.9, "recommend_products"),
         ("have you got one like Lantern Little Black Dress?", 0.6, "recommend_products"),
         ("is there anything cheaper than the Lantern Little Black Dress?", 0.6, "recommend_products"),

@@ -1,7 +1,7 @@
 """The next step of a turn: by code where code knows it, else by the chooser; where it is unsure, the customer or the model is asked."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
@@ -195,22 +195,8 @@ class Decider:
         if allowed[0] in _LOOKING and turn.photo is None and would_rather_have(wish):
             turn.meter.why.append("who has something and would rather have another wants it swapped")
             return call(quote_exchange.name)
-        likeliest = list(shares)[:2]
-        if (
-            named is not None
-            and shares[likeliest[0]] < (CERTAIN_ANOTHER if likeliest[0] == recommend_products.name else CERTAIN_WISH)
-            and (
-                set(likeliest) == {search_products.name, answer_from_policy.name}
-                or (
-                    (
-                        set(likeliest) == {search_products.name, recommend_products.name}
-                        or likeliest[0] == recommend_products.name
-                    )
-                    and not _wants_another(wish, named)
-                )
-            )
-        ):
-            # Not certain whether a rule, another product or this one is asked about, this one's own facts are looked at first.
+        if named is not None and _may_mean(named, wish, shares):
+            # Its own facts are looked at first.
             allowed = [search_products.name]
         if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
             # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.
@@ -296,6 +282,18 @@ def call(tool: str, **arguments: Any) -> AIMessage:
     return AIMessage(
         "", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{secrets.token_hex(8)}", "type": "tool_call"}]
     )
+
+
+def _may_mean(named: str, wish: str, shares: Mapping[str, float]) -> bool:
+    """Whether it is not certain that a rule or another product is asked about, and not the one that is named."""
+    first, *rest = list(shares)[:2]
+    if first == recommend_products.name:
+        return shares[first] < CERTAIN_ANOTHER and not _wants_another(wish, named)
+    if shares[first] >= CERTAIN_WISH:
+        return False
+    if {first, *rest} == {search_products.name, answer_from_policy.name}:
+        return True
+    return [first, *rest] == [search_products.name, recommend_products.name] and not _wants_another(wish, named)
 
 
 def _wants_another(wish: str, named: str) -> bool:

@@ -434,9 +434,9 @@ class Agent:
         proved = who.customer.id if who and who.customer else None
         customer_id = session.customer_id or past.customer_id or proved
         answer = answer_to(past, said, self._shop, customer_id) if photo is None else None
-        says_yes = past.quote is not None and agrees_to(said, past.quote.kind)
-        saw = past.quote is not None and message.saw_quote in (None, past.quote.id)
-        agreed = message.agree_to or (past.quote.id if past.quote and says_yes and saw else None)
+        # What a yes is said to; it counts only for the quote that the customer had before them.
+        yes_to = past.quote.id if past.quote and agrees_to(said, past.quote.kind) else None
+        agreed = message.agree_to or (yes_to if message.saw_quote in (None, yes_to) else None)
         picked = choice_made(
             past.choice,
             said,
@@ -471,7 +471,7 @@ class Agent:
             gave_up=past.failures >= PATIENCE,
             past=past,
             meter=meter,
-            too_early=says_yes and not saw and agreed is None,
+            too_early=yes_to is not None and agreed is None,
             continued=answer is not None and agreed is None,
             chosen=picked[0] if picked else None,
             doubtful=doubtful_order(said, doubtful, self._shop.orders_of(customer_id) if customer_id else []),

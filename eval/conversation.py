@@ -50,13 +50,6 @@ class Exchange:
     model_calls: int
 
 
-def without_references(reply: str, sources: Iterable[str]) -> str:
-    """An answer without the references of what was quoted or done, as the facts' sources name them: they are new every time."""
-    for source in sources:
-        reply = reply.replace(source.removeprefix("quote:"), "") if source.startswith("quote:") else reply
-    return reply
-
-
 @dataclass(frozen=True)
 class Trajectory:
     """A whole conversation with the shop's state `before` and `after`. `ended` tells by whom, `error` what broke it off."""
@@ -100,6 +93,14 @@ class Place:
         """Bring the shop back to what it was when it was copied; takes milliseconds, nothing is loaded again."""
         with closing(sqlite3.connect(self.folder / "shop.sqlite")) as target:
             self.pristine.backup(target)
+
+
+def without_references(reply: str, sources: Iterable[str]) -> str:
+    """An answer without the references of what was quoted or done, as the facts' sources name them: they are new every time."""
+    for source in sources:
+        if source.startswith("quote:"):
+            reply = reply.replace(source.removeprefix("quote:"), "")
+    return reply
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from agent.server.identity import Visitor
 from agent.server.metrics import Metrics
 from agent.server.problems import Problem
 from agent.server.signals import Signal
-from agent.server.store import RunState, Shown, Store
+from agent.server.store import Conversation, RunState, Shown, Store
 from agent.server.telling import Telling
 from agent.server.tracing import traced
 from agent.session import Session
@@ -118,7 +118,9 @@ class Runs:
                 return self._store.events(*key)
             queue = self._queues.get(visitor.conversation, deque())
             self._check_room(queue)
-            run = Run(run_id, visitor, message, self._new_signal(), self._waits(visitor.conversation) or "")
+            run = Run(
+                run_id, visitor, message, self._new_signal(), _waiting(self._store.conversation(visitor.conversation)) or ""
+            )
             asked = Shown(uuid4().hex, run_id, "customer", mask_private(text), self._clock(), more)
             self._store.begin_run(visitor.conversation, run_id, asked)
             ahead = len(queue) or max(0, len(self._queues) + 1 - self._settings.turns_at_once)
@@ -218,8 +220,8 @@ class Runs:
     def _tell(self, run: Run) -> None:
         visitor = run.visitor
         kept = self._store.conversation(visitor.conversation)
-        waits = self._waits(visitor.conversation)
-        telling = Telling(lambda event: self._emit(run, event), self._cards, (kept and kept.language) or "en", waits)
+        language = (kept and kept.language) or "en"
+        telling = Telling(lambda event: self._emit(run, event), self._cards, language, _waiting(kept))
         if not run.stop.is_set():
             with stoppable(run.stop):
                 session = Session(visitor.conversation, visitor.customer)
@@ -229,11 +231,6 @@ class Runs:
                 for event in traced(self._agent.answer(session, message), run.began):
                     telling.tell(event)
         self._finish(run, telling)
-
-    def _waits(self, conversation: str) -> str | None:
-        """The quote that waits for an answer."""
-        kept = self._store.conversation(conversation)
-        return kept.quote["id"] if kept and kept.quote else None
 
     def _finish(self, run: Run, telling: Telling) -> None:
         turn = telling.turn
@@ -277,6 +274,11 @@ class Runs:
             at=self._clock(),
         )
         run.events.append(_json(last))
+
+
+def _waiting(kept: Conversation | None) -> str | None:
+    """The quote that waits for an answer."""
+    return kept.quote["id"] if kept and kept.quote else None
 
 
 def handover_of(desk: HandoverDesk, conversation: str) -> dict[str, Any]:

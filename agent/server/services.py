@@ -84,8 +84,10 @@ class Services:
 
     def named(self, customer_id: str | None) -> dict[str, str | None] | None:
         """A customer as staff are shown them: id and name; None for a visitor."""
-        customer = self.shop.customer(customer_id) if customer_id else None
-        return {"id": customer_id, "name": customer.name if customer else None} if customer_id else None
+        if not customer_id:
+            return None
+        customer = self.shop.customer(customer_id)
+        return {"id": customer_id, "name": customer.name if customer else None}
 
 
 def services_of(request: Request) -> Services:

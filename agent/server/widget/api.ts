@@ -1,6 +1,5 @@
 /** The server's HTTP interface for one conversation; knows nothing of what is shown. */
 
-import type { Waiting } from "./chat";
 import type { Clause, History, Identity, Language, Page, Session, Upload } from "./wire";
 
 /** The server's "no": `text` is for the customer, `reference` for whoever looks into it. */
@@ -31,6 +30,19 @@ export interface Said {
   /** Of words that waited: the quote that was before the customer as they wrote, "" for none; a yes can mean no other. */
   sawQuote?: string;
   page?: Page;
+}
+
+/** A photo or recording that goes with a message; `preview` is its address in this browser. */
+export interface Attached {
+  kind: Upload["kind"];
+  preview?: string;
+}
+
+/** What was said while an answer was being written. */
+export interface Waiting {
+  id: string;
+  said: Said;
+  upload?: Attached;
 }
 
 export class Api {

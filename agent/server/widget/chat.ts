@@ -1,7 +1,7 @@
 /** The conversation as it is shown: what was said, what is going on, and what the customer may do. Knows nothing of HTML. */
 
 import { batch, computed, signal } from "@preact/signals";
-import { Refused, type Api, type Said } from "./api";
+import { Refused, type Api, type Attached, type Said, type Waiting } from "./api";
 import { spoken } from "./safe";
 import { follow } from "./stream";
 import type {
@@ -15,7 +15,6 @@ import type {
   Settled,
   Source,
   StaffMessage,
-  Upload,
 } from "./wire";
 
 export type QuoteState = Settled["state"] | "pending" | "working" | "past";
@@ -33,19 +32,12 @@ export interface Message {
   quoteState?: QuoteState;
   sources?: Source[];
   quickReplies?: string[];
-  upload?: { kind: Upload["kind"]; preview?: string };
+  upload?: Attached;
   thumb?: "up" | "down";
   /** Why there is no answer: the server's words or "", and what to send once more. */
   failed?: { text: string; reference: string | null; again: Said };
   /** Under which name the server keeps it, for a thumb. */
   kept?: boolean;
-}
-
-/** What was said while an answer was being written. */
-export interface Waiting {
-  id: string;
-  said: Said;
-  upload?: Message["upload"];
 }
 
 /** What the page that holds the widget is told. */
@@ -167,7 +159,7 @@ export class Chat {
   }
 
   /** Say something, or answer a quote. While an answer is being written, words wait; a quote is only answered as it is shown. */
-  async send(said: Said, upload?: Message["upload"]): Promise<void> {
+  async send(said: Said, upload?: Attached): Promise<void> {
     if (this.state.value !== "ready") return;
     if (this.run.value) {
       if (said.agreeTo || said.decline) return;

@@ -1,8 +1,9 @@
 /** The list of what was said, newest last. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Waiting } from "./api";
 import { Products, QuoteCard, Sources } from "./cards";
-import type { Message, Waiting } from "./chat";
+import type { Message } from "./chat";
 import { Icon } from "./icons";
 import { useParts, useWords } from "./parts";
 import { live } from "./voice";

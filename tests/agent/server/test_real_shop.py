@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import pytest
+from accessibility import check_axe
 from counter import Launch, Serving
 from PIL import Image
 from places import PICTURES, shared_data
@@ -33,7 +34,6 @@ DESKTOP = {"width": 1200, "height": 820}
 PHONE = {"width": 390, "height": 844}
 SPOKEN = "16245b86-120d-405b-aeaf-c5e6070db48c.flac"
 """A person who orders an iced mocha."""
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WAIT_MS = 180_000
 """A reply of the chat model on two busy cores."""
 
@@ -105,12 +105,6 @@ def shot(page: Any, name: str) -> None:
     if folder := os.environ.get("STOREHAND_SHOTS"):
         page.wait_for_timeout(300)
         page.screenshot(path=f"{folder}/{name}.png")
-
-
-def check_axe(page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
-    found = axe.run(page, options={"runOnly": TAGS}).response["violations"]
-    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
 
 
 def answer_to(page: Any, said: str) -> Any:

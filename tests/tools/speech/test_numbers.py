@@ -95,13 +95,6 @@ def test_a_word_like_a_digit_elsewhere_is_a_word() -> None:
     assert cut_short(heard(("order", 0.9), ("217", 0.9), ("please", 0.9))) == []
     assert cut_short(heard(("a", 0.9), ("rate", 0.9), ("of", 0.9), ("217", 0.9), ("for", 0.9))) == []
     assert cut_short(heard(("order", 0.9), ("12", 0.9), ("for", 0.9), ("me", 0.9))) == []
-    assert (
-        cut_short(
-            heard(
-                ("rate", 0.9),
-            )
-        )
-        == []
-    )
+    assert cut_short(heard(("rate", 0.9))) == []
     late = (Word("order", 0, 0.9, 0.9), Word("217", 1, 1.9, 0.9), Word("for", 2.4, 2.6, 0.9))
     assert cut_short(late) == []

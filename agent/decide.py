@@ -30,6 +30,7 @@ from tools.kit.answers import (
     keeps_order,
     only_asks_for_help,
     read_order,
+    says_wants,
     wants,
     wants_cheaper,
     wants_for_me,
@@ -89,6 +90,8 @@ CERTAIN_ANOTHER = 0.85
 """Share of the evidence from which who names a product and has no word for others is taken to want others."""
 CERTAIN_WISH = 0.75
 """Share of the evidence from which one sentence of several is taken for a wish of its own, and a rule for what is asked of a product."""
+ALLOWED = "allowed: "
+"""Begins the line of a turn's reasons that tells what was possible, for who shows it in a place of its own."""
 PATIENCE = 2
 """Turns in a row that came to nothing, after which another one is passed to a person."""
 
@@ -198,13 +201,16 @@ class Decider:
         if named is not None and _may_mean(named, wish, shares):
             # Its own facts are looked at first.
             allowed = [search_products.name]
+        if allowed == [answer_from_policy.name] and not is_question(wish) and len(wanted := says_wants(wish, QUOTES)) == 1:
+            # Who says what is to be done asks for no rule, however often others ask for it with these words.
+            allowed = list(wanted)
         if is_angry(wish) and (len(allowed) > 1 or allowed == [REPLY]):
             # Who is angry and says clearly what is to be done gets it done; nobody else is argued with.
             turn.meter.why.append("the customer has had enough")
             return call(hand_to_human.name, reason=mask_private(wish)[:200])
         if turn.meter.share is None:
             turn.meter.likeliest, turn.meter.share = next(iter(shares.items()))
-        turn.meter.why.append("allowed: " + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
+        turn.meter.why.append(ALLOWED + ", ".join(f"{tool} ({shares.get(tool, 0):.2f})" for tool in allowed))
         if allowed == [REPLY]:
             return AIMessage(self._talk(turn, evidence))
         if len(allowed) == 1 and (known := _plain_call(allowed[0], wish, turn)):

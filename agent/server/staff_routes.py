@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from agent.decide import ALLOWED
 from agent.handover import HandoverDesk, HeldBySomebodyElse, NoHandover, NothingToSay, NotTaken
 from agent.server.history import Shape, ShownMessage, with_runs
 from agent.server.listing import Analytics, Listed, analytics_of, list_conversations
@@ -206,14 +207,12 @@ def conversation(server: Server, _: Staff, conversation: Id) -> WholeConversatio
 
 def trace_of(turn: dict[str, Any]) -> dict[str, Any]:
     """How an answer came about, of a kept turn."""
-    allowed: list[str] = next(
-        (line.removeprefix("allowed: ").split(", ") for line in turn["why"] if line.startswith("allowed: ")), []
-    )
+    allowed = [line for line in turn["why"] if line.startswith(ALLOWED)]
     return {
-        "allowed": allowed,
+        "allowed": allowed[0].removeprefix(ALLOWED).split(", ") if allowed else [],
         "chosen": turn["steps"][0]["tool"] if turn["steps"] else None,
         "share": turn["share"],
-        "why": turn["why"],
+        "why": [line for line in turn["why"] if line not in allowed],
         "steps": [{name: step[name] for name in ("tool", "arguments", "facts")} for step in turn["steps"]],
         "promises": turn["promises"],
         "seconds": turn["seconds"],

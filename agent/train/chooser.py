@@ -39,10 +39,13 @@ REVISED = 3
 """Every so many sentences of the writers whom they have read are seen again, so that nothing is forgotten; the new ones all are."""
 WARM_UP = 0.06
 SMOOTHING = 0.05
-MEMBERS = 2
-"""Tuned encoders, each with a seed of its own; their mean is right more often than either, and knows better when it may be wrong."""
+MEMBERS = 3
+"""Tuned encoders, each with a seed of its own; their mean is right more often than any one, and knows better when it may be wrong."""
 NOISE = 0.25
 """Share of the sentences that get a slip, anew in every epoch."""
+
+HALF = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+"""Whether the encoder's matrices are multiplied in bfloat16, which takes two thirds of the time where the processor knows how."""
 
 Floats = NDArray[np.float32]
 Tell = Callable[[float, str], None]
@@ -223,7 +226,9 @@ def _tune(
             pace = min(1.0, (step + 1) / (WARM_UP * steps)) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * pace
-            pooled = torch.nn.functional.dropout(normal(encoder.pooled(model, [ids[index] for index in batch])), 0.1)
+            with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+                pooled = encoder.pooled(model, [ids[index] for index in batch])
+            pooled = torch.nn.functional.dropout(normal(pooled.float()), 0.1)
             loss = losses(head(pooled).log_softmax(-1), target[batch], SMOOTHING).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -157,7 +157,7 @@ def chooser(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Times that each sentence is seen; 1, and 3 with --fresh, if not given.")
+        int | None, typer.Option(min=1, help="Times that each sentence is seen; 1, and 4 with --fresh, if not given.")
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Learn anew, not on from the chooser that comes with Storehand.")
@@ -192,7 +192,7 @@ def chooser(
 
     from agent.train import chooser as training
 
-    plan = training.Plan(held_out=held_out, epochs=epochs or (3 if fresh else 1), begin=None if fresh else SHIPPED)
+    plan = training.Plan(held_out=held_out, epochs=epochs or (4 if fresh else 1), begin=None if fresh else SHIPPED)
     with _shares() as tell:
         card = training.train_chooser(text_encoder_of(settings), examples, plan, target, settings.cache_dir / "train", tell)
     described = write_card(

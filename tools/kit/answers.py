@@ -104,6 +104,21 @@ _NOT_WANTED = re.compile(
 )
 
 
+def says_wants(text: str, tools: Iterable[str]) -> frozenset[str]:
+    """Those of `tools` that the text says it wants, in so many words: "I'd like to return it" does, "about returning it" does not."""
+    plain = _plain(text)
+    return frozenset(
+        tool
+        for tool in wants(text, tools)
+        if any(_SAYS_WANTS.search(plain[: found.start()]) for found in _pattern("wants", tool).finditer(plain))
+    )
+
+
+_SAYS_WANTS = re.compile(
+    r"(?:\bi(?:'d| would)?(?: just| really)? (?:want|need|like|wish) to|我(?:就|只)?(?:想要|需要|想|要))\s*$", re.I
+)
+
+
 def wants_cheaper(text: str) -> bool:
     """Whether the text asks for something cheaper."""
     return bool(_pattern("cheaper").search(_plain(text)))

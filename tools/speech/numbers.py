@@ -1,7 +1,8 @@
 """Numbers read out are heard a second and a third time: an order number with one wrong digit is another customer's order.
 
 Whisper loses digits that come fast, and adds some at the end. The same sound with longer pauses between its bursts is heard better, and a
-reading that knows nothing but digits errs elsewhere: what two of them hear alike is taken, else what has a digit for each burst.
+reading that knows nothing but digits errs elsewhere: what two of them hear alike is taken, else what has a digit for each burst, or the
+first reading where it has more.
 """
 
 import re
@@ -24,6 +25,7 @@ _SURE_WORD = 0.5
 _NUMBER_WORD = re.compile(
     r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
 )
+_SPELLED = re.compile(r"(?<![^\W\d_])[A-Z](?![^\W\d_])")
 
 _NUMBER_NAMES = frozenset("order number tracking reference invoice code id".split())
 _NAMES_BEFORE = 3
@@ -74,9 +76,11 @@ def digits_of(text: str, language: Language) -> str:
 def is_number(text: str, language: Language, sound: Sound, *, is_unsure: bool = False) -> bool:
     """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has.
 
-    Where it `is_unsure`, up to half of it may be letters ("4 or 9 3 0 2").
+    Where it `is_unsure`, up to half of it may be letters ("4 or 9 3 0 2"), but for one that stands alone: "5714A" is a code.
     """
     written = as_written(text, language)
+    if _SPELLED.search(written):
+        return False
     digits = len(digits_of(text, language))
     letters = len(re.findall(r"[^\W\d_]", written))
     if letters > (digits / 2 if is_unsure else 0):
@@ -139,5 +143,8 @@ def hear_again(whisper: Whisper, sound: Sound, first: str, language: Language) -
         if (digits := read()) and digits in heard:
             return digits, True
         heard.append(digits)
+    if len(heard[0]) > len(parts):
+        # "Twelve, twenty-one" or digits in one breath: where they have no burst each, bursts tell nothing.
+        return heard[0], False
     first_slow = heard[1] or heard[0]
     return next((digits for digits in heard if len(digits) == len(parts)), first_slow), False

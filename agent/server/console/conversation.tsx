@@ -141,8 +141,6 @@ function OneSaid({ message }: { message: Said }) {
 
 function TraceOf({ trace }: { trace: Trace }) {
   const seconds = Object.entries(trace.seconds);
-  // What was allowed stands above.
-  const why = trace.why.filter((line) => !line.startsWith("allowed: "));
   const longest = Math.max(...seconds.map(([, each]) => each), 0.001);
   return (
     <details class="trace">
@@ -162,11 +160,11 @@ function TraceOf({ trace }: { trace: Trace }) {
             ))}
           </p>
         </li>
-        {why.length > 0 && (
+        {trace.why.length > 0 && (
           <li>
             <h4>{say("seen")}</h4>
             <ul>
-              {why.map((line, place) => (
+              {trace.why.map((line, place) => (
                 <li key={place}>{line}</li>
               ))}
             </ul>

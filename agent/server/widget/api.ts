@@ -32,10 +32,17 @@ export interface Said {
   page?: Page;
 }
 
-/** A photo or recording that goes with a message; `preview` is its address in this browser. */
+/** A photo or recording that goes with a message, and its address in this browser. */
 export interface Attached {
   kind: Upload["kind"];
+  file?: Blob;
   preview?: string;
+}
+
+/** The photo that goes with the next message. */
+export interface Photo {
+  file: Blob;
+  preview: string;
 }
 
 /** What was said while an answer was being written. */

@@ -1,7 +1,7 @@
 /** The conversation as it is shown: what was said, what is going on, and what the customer may do. Knows nothing of HTML. */
 
 import { batch, computed, signal } from "@preact/signals";
-import { Refused, type Api, type Attached, type Said, type Waiting } from "./api";
+import { Refused, type Api, type Attached, type Photo, type Said, type Waiting } from "./api";
 import { spoken } from "./safe";
 import { follow } from "./stream";
 import type {
@@ -60,6 +60,7 @@ export class Chat {
   readonly unread = signal(0);
   /** What the customer is writing. */
   readonly draft = signal("");
+  readonly photo = signal<Photo | null>(null);
   /** Sent one after the other, each once the answer before it is there. */
   readonly waiting = signal<Waiting[]>([]);
   readonly run = signal<string | null>(null);
@@ -177,10 +178,11 @@ export class Chat {
     await this.read(runId, { ...said, ...page });
   }
 
-  /** Do not send what waits; its words are the customer's to change. */
-  takeBack({ id, said }: Waiting): void {
+  /** Do not send what waits; its words and its photo are the customer's to change. */
+  takeBack({ id, said, upload }: Waiting): void {
     this.wait(this.waiting.value.filter((each) => each.id !== id));
     this.draft.value = [said.text, this.draft.value].filter(Boolean).join("\n");
+    if (upload?.file && upload.preview) this.photo.value ??= { file: upload.file, preview: upload.preview };
   }
 
   private wait(waiting: Waiting[]): void {

@@ -8,12 +8,6 @@ import type { Dictation } from "./live/live";
 import { live } from "./voice";
 import type { Word } from "./words";
 
-/** The photo that goes with the next message. */
-interface Photo {
-  file: Blob;
-  preview: string;
-}
-
 /** `dropped` is the file that was let fall on the panel last. */
 export function Composer({ dropped }: { dropped: File | null }) {
   const { chat, server } = useParts();
@@ -21,7 +15,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
   const text = chat.draft.value;
   const setText = (said: string) => (chat.draft.value = said);
   const [dictation, setDictation] = useState<Dictation | null>(null);
-  const [photo, setPhoto] = useState<Photo | null>(null);
+  const photo = chat.photo.value;
   const trouble = chat.trouble.value;
   const setTrouble = (word: Word | null) => (chat.trouble.value = word && words(word));
   const [sending, setSending] = useState(false);
@@ -58,7 +52,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
     setTrouble(null);
     try {
       const prepared = await preparePhoto(picture);
-      setPhoto({ file: prepared, preview: URL.createObjectURL(prepared) });
+      chat.photo.value = { file: prepared, preview: URL.createObjectURL(prepared) };
     } catch {
       setTrouble("noPicture");
     }
@@ -90,8 +84,8 @@ export function Composer({ dropped }: { dropped: File | null }) {
     const sent = await upload(photo.file, "photo.jpg");
     if (!sent) return;
     setText("");
-    setPhoto(null);
-    return chat.send({ text: said, uploads: [sent.id] }, { kind: "photo", preview: photo.preview });
+    chat.photo.value = null;
+    return chat.send({ text: said, uploads: [sent.id] }, { kind: "photo", ...photo });
   };
 
   const look = async () => {
@@ -165,7 +159,7 @@ export function Composer({ dropped }: { dropped: File | null }) {
         {photo && (
           <div class="attach">
             <img src={photo.preview} alt={words("photoSent")} />
-            <button type="button" aria-label={words("removePhoto")} onClick={() => setPhoto(null)}>
+            <button type="button" aria-label={words("removePhoto")} onClick={() => (chat.photo.value = null)}>
               <Icon name="close" size={14} />
             </button>
           </div>

@@ -113,6 +113,13 @@ def say(page: Any, words: str) -> None:
     field.press("Enter")
 
 
+def add_photo(page: Any, photo: bytes) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add a photo").click()
+    chooser.value.set_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo})
+    page.get_by_role("img", name="Photo").wait_for()
+
+
 def read(page: Any, words: str) -> Any:
     """The words among what was said, apart from where they are announced to a screen reader."""
     return page.get_by_role("log").get_by_text(words)
@@ -302,10 +309,7 @@ def test_a_photo_is_made_smaller_without_its_place_and_sent(opened: Opened, serv
     exif[0x010E] = "at my home"
     stored = io.BytesIO()
     photo.save(stored, "JPEG", exif=exif)
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add a photo").click()
-    chooser.value.set_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": stored.getvalue()})
-    page.get_by_role("img", name="Photo").wait_for()
+    add_photo(page, stored.getvalue())
     page.get_by_role("button", name="Send", exact=True).click()
     read(page, "I looked at what you sent.").wait_for()
     body = next(body for _, path, body in server.asked if path == "/v1/uploads")
@@ -313,6 +317,24 @@ def test_a_photo_is_made_smaller_without_its_place_and_sent(opened: Opened, serv
     assert picture.size == (1600, 533)
     assert b"at my home" not in body
     assert server.asked[-1][2]["forwardedProps"]["uploads"] == ["u-1"]
+
+
+def test_a_photo_that_waits_is_taken_back_with_its_words(opened: Opened, server: TellingServer) -> None:
+    page = opened()
+    say(page, "please wait")
+    read(page, "First half,").wait_for()
+    stored = io.BytesIO()
+    Image.new("RGB", (300, 100), "teal").save(stored, "JPEG")
+    add_photo(page, stored.getvalue())
+    say(page, "do you have this?")
+    page.locator(".in-waiting").get_by_role("button", name="Take back").click()
+    assert page.get_by_role("textbox", name="Your message").input_value() == "do you have this?"
+    assert page.locator(".attach").get_by_role("img", name="Photo").evaluate("one => one.naturalWidth") == 300
+    server.go_on.set()
+    read(page, "First half, second half.").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    read(page, "I looked at what you sent.").wait_for()
+    assert len([path for _, path, _ in server.asked if path == "/v1/uploads"]) == 2
 
 
 def test_a_camera_takes_a_photo_that_is_sent(opened: Opened, server: TellingServer) -> None:

@@ -105,7 +105,7 @@ def test_interrupted_it_goes_on_and_comes_to_the_same(encoder: TextEncoder, exam
     assert not later.exists()
     steps: list[str] = []
     train_chooser(encoder, examples, PLAN, later, tmp_path / "two", lambda _, what: steps.append(what))
-    assert next(step for step in steps if "epoch" in step).startswith("encoder 2 of 2, epoch 2 of 3")
+    assert next(step for step in steps if "epoch" in step).startswith("encoder 2 of 3, epoch 2 of 3")
     one, two = load_file(whole), load_file(later)
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)

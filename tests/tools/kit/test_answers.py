@@ -20,6 +20,7 @@ from tools.kit.answers import (
     read_postcodes,
     read_reason,
     read_variant,
+    says_wants,
     wants,
     would_rather_have,
 )
@@ -290,6 +291,20 @@ def test_who_corrects_nobody_or_only_themselves_does_not(text: str) -> None:
 )
 def test_what_is_said_not_to_be_wanted_is_not_wanted(said: str, wanted: set[str]) -> None:
     assert wants(said, ("quote_return", "quote_exchange", "quote_cancellation")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("Hi, I’d like to exchange the mug", {"quote_exchange"}),
+        ("我想要退货，快递盒还在", {"quote_return"}),
+        ("I want to know who pays for returning it", set()),
+        ("我想问一下退货", set()),
+        ("my sister wants to return hers", set()),
+    ],
+)
+def test_what_is_said_to_be_wanted_in_so_many_words_is(said: str, wanted: set[str]) -> None:
+    assert says_wants(said, ("quote_return", "quote_exchange")) == wanted
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def test_only_a_number_and_nothing_else_is_one() -> None:
     assert is_number("42", "en", beeps(4)), "two digits were lost"
     assert is_number("4 or 9 3 0 2", "en", SOUND, is_unsure=True)
     assert not is_number("4 or 9 3 0 2", "en", SOUND)
+    assert not is_number("8266B", "en", SOUND, is_unsure=True), "the letter belongs to it"
     assert not is_number("my order is 4217", "en", SOUND, is_unsure=True)
     assert not is_number("Yes.", "en", beeps(4))
 
@@ -63,6 +64,10 @@ def test_where_no_two_readings_agree_the_one_with_a_digit_for_each_burst_is_take
     assert hear_again(Hearing("4 2 2 1 7", "4219"), beeps(4), "42", "en") == ("4219", False)
     assert hear_again(Hearing("4 2 2 1 7", "429"), beeps(4), "42", "en") == ("42217", False)
     assert hear_again(Hearing("", ""), beeps(4), "42", "en") == ("42", False)
+
+
+def test_a_number_said_in_tens_has_more_digits_than_bursts_and_stays_as_it_was_heard_first() -> None:
+    assert hear_again(Hearing("14 15", "361"), beeps(3), "36-14-15", "en") == ("361415", False)
 
 
 def test_the_digits_of_a_text_are_those_of_its_written_form() -> None:

@@ -69,6 +69,11 @@ _VAD = VadOptions(min_silence_duration_ms=100, speech_pad_ms=0, max_speech_durat
 _CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,asf"
 _RATES = range(4_000, 400_000)
 
+_SPELLED_OUT = re.compile(r"[A-Z](?:[-., ]*[A-Z]){3,}[.,]*")
+"""Letters and nothing else: a name that was spelled."""
+_SPELLING = "The name is spelled K-A-T-Z-M-A-N-N, and the next one P-R-I-Y-A-S-R-E-E."
+"""Said to come before it, this has a spelled name written letter by letter, of which fewer are lost."""
+
 _LETTERS_LOGPROB = -0.6
 """Below it a digit may have been heard as a letter or a short word."""
 
@@ -194,7 +199,7 @@ class Transcriber:
 
     def read(self, window: Sound, before: str | None = None, hints: Hints = NO_HINTS) -> Reading:
         """Hear one window of speech_windows. `before` is Whisper's code of the language of the window before it."""
-        encoded = self._whisper.encode(window)
+        encoded = short = self._whisper.encode(window)
         code = spoken_language(self._whisper.languages(encoded), before)
         if code != "en":
             # A shorter window costs Chinese a character in ten.
@@ -210,6 +215,10 @@ class Transcriber:
             again = self._whisper.write_down(whole, code, hints=hints.get(code, ""))
             if again.logprob > written.logprob:
                 encoded, written = whole, again
+        if code == "en" and _SPELLED_OUT.fullmatch(written.text):
+            again = self._whisper.write_down(short, code, before=_SPELLING)
+            if _SPELLED_OUT.fullmatch(again.text):
+                encoded, written = short, again
         return _reading(window, code, encoded, written)
 
     def settle(self, reading: Reading, *, soon: bool = False) -> Heard:

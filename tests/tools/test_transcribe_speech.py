@@ -264,8 +264,8 @@ def test_mandarin_is_written_in_simplified_characters(transcriber: Transcriber, 
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["an108-mdxn-b", "an110-mdxn-b"])
-def test_english_commands_and_numbers_are_written_down(transcriber: Transcriber, name: str) -> None:
+@pytest.mark.parametrize("name", ["an108-mdxn-b", "an110-mdxn-b", "cen8-mmap-b", "cen3-mkdb-b", "cen1-meab-b"])
+def test_english_commands_numbers_codes_and_spelled_names_are_written_down(transcriber: Transcriber, name: str) -> None:
     from eval.speech import word_error_rate
 
     recording, said = spoken("speech_an4", name)

@@ -74,7 +74,7 @@ _SPELLED_OUT = re.compile(r"[A-Z](?:[-., ]*[A-Z]){3,}[.,]*")
 _SPELLING = "The name is spelled K-A-T-Z-M-A-N-N, and the next one P-R-I-Y-A-S-R-E-E."
 """Said to come before it, this has a spelled name written letter by letter, of which fewer are lost."""
 
-_LETTERS_LOGPROB = -0.6
+_LETTERS_LOGPROB = -0.5
 """Below it a digit may have been heard as a letter or a short word."""
 
 # A few digits alone are taken for many a language.

@@ -22,6 +22,8 @@ _SHORTEST_GAP_HOPS = 5
 _SHORTEST_BURST_HOPS = 8
 _SHORTEST_NUMBER = 4
 _SURE_WORD = 0.5
+_MOST_LETTERS = 0.6
+"""For each digit: "all 9 4 0 2 7" is still nothing but digits, one of them taken for a word."""
 _NUMBER_WORD = re.compile(
     r"\d+|zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|[零〇一二三四五六七八九幺两]+", re.I
 )
@@ -76,14 +78,14 @@ def digits_of(text: str, language: Language) -> str:
 def is_number(text: str, language: Language, sound: Sound, *, is_unsure: bool = False) -> bool:
     """Whether the text is digits and nothing else, and as many, or the sound as many bursts, as an order's number has.
 
-    Where it `is_unsure`, up to half of it may be letters ("4 or 9 3 0 2"), but for one that stands alone: "5714A" is a code.
+    Where it `is_unsure`, a short word or two may stand in it ("4 or 9 3 0 2"), but for one that stands alone: "5714A" is a code.
     """
     written = as_written(text, language)
     if _SPELLED.search(written):
         return False
     digits = len(digits_of(text, language))
-    letters = len(re.findall(r"[^\W\d_]", written))
-    if letters > (digits / 2 if is_unsure else 0):
+    letters = sum(len(word) for word in re.findall(r"[^\W\d_]+", written) if not _NUMBER_WORD.fullmatch(word))
+    if letters > (_MOST_LETTERS * digits if is_unsure else 0):
         return False
     return digits >= _SHORTEST_NUMBER or (digits > 0 and len(bursts(sound)) >= _SHORTEST_NUMBER)
 

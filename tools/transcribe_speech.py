@@ -131,7 +131,9 @@ class Reading:
     @property
     def is_number(self) -> bool:
         """Whether it is a number and nothing else."""
-        return is_number(self.written.text, self.language, self.window, is_unsure=self.written.logprob < _LETTERS_LOGPROB)
+        # In Chinese what stands beside digits is a word: 「2003年」.
+        is_unsure = self.language == "en" and self.written.logprob < _LETTERS_LOGPROB
+        return is_number(self.written.text, self.language, self.window, is_unsure=is_unsure)
 
 
 @dataclass(frozen=True)
